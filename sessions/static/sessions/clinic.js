@@ -1,0 +1,349 @@
+/* What the pages need beside htmx. No dependency, nothing stored in the browser, no
+   number made here is ever saved: this file only shows time, moves focus and guards typing.
+
+   Attributes it knows
+     html   data-now, data-zone     server time of the page, the clinic's time zone
+     body   data-user               who is signed in (compared before a retry)
+     time   data-due="ISO"          counts down to it, then up with "+"
+            data-since="ISO"        counts up from it
+            data-count="clock"      m:ss in place of whole minutes
+     region data-live="30"          a polled region; seconds until it counts as stale
+     any    data-updated            "updated 10:58:03", or "NOT UPDATING since 10:58:03"
+     form   data-auto-advance       go on when a field is complete
+            data-no-guard           no warning when left with typing in it
+     input  data-max, data-places   greatest value and decimals, for auto-advance
+            data-enter="submit"     Enter sends the form from this field
+     button data-busy="Saving …"    its words while the request is in flight
+     button data-print              prints the page
+     group  .chip, data-clearable   tapping a chosen radio again clears it */
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const $ = (selector, from = document) => from.querySelector(selector);
+  const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
+  const words = () => $("#words")?.dataset ?? {};
+
+  /* ---- Time: the server's, shown in the clinic's zone ------------------------------ */
+
+  // Difference between the server's clock and this tablet's, in ms. Every answer
+  // corrects it, so a tablet that slept or had its clock set shows the right time.
+  let offset = root.dataset.now ? Date.parse(root.dataset.now) - Date.now() : 0;
+  const now = () => Date.now() + offset;
+
+  const correct = (header) => {
+    const server = Date.parse(header ?? "");
+    // The header is cut to the second: only a real difference moves the clock.
+    if (server && Math.abs(server + 500 - now()) > 2500) offset = server + 500 - Date.now();
+  };
+
+  let wall = null;
+  try {
+    wall = new Intl.DateTimeFormat("en-GB", {
+      timeZone: root.dataset.zone || "UTC",
+      hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+    });
+  } catch { /* a zone this browser does not know: the server's words stay */ }
+  const hms = (ms) => (wall ? wall.format(ms) : "");
+
+  // Rounded as the filters due_min and due_clock do: begun ahead, full when passed.
+  const count = (node, ms) => {
+    const due = Date.parse(node.dataset.due ?? node.dataset.since);
+    const ahead = node.dataset.due ? due - ms : ms - due;
+    const unit = node.dataset.count === "clock" ? 1000 : 60000;
+    const left = node.dataset.due && ahead > 0
+      ? Math.ceil(ahead / unit) : Math.floor(Math.abs(ahead) / unit);
+    const text = unit === 1000
+      ? `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : String(left);
+    return node.dataset.due && ahead <= 0 && left ? `+${text}` : text;
+  };
+  const write = (node, text) => { if (node.textContent !== text) node.textContent = text; };
+
+  /* ---- A screen that stops hearing says so ----------------------------------------- */
+
+  let heard = Date.now(); // this tablet's clock: only a length of time is needed
+  const live = () => $("[data-live]");
+
+  const watch = () => {
+    const region = live();
+    if (!region) return;
+    const stale = Date.now() - heard > 1000 * (Number(region.dataset.live) || 30);
+    const changed = stale !== root.hasAttribute("data-stale");
+    root.toggleAttribute("data-stale", stale);
+    const since = hms(heard + offset);
+    for (const node of $$("[data-updated]")) {
+      write(node, `${stale ? words().stale : words().updated} ${since}`);
+    }
+    // Said once aloud, when it starts and when it ends; never every second.
+    if (changed) say(stale ? `${words().stale} ${since}` : words().liveAgain);
+  };
+
+  const say = (text) => {
+    const status = $("#messages");
+    if (!status) return;
+    $(".spoken", status)?.remove();
+    const line = document.createElement("p");
+    line.className = "sr spoken";
+    line.textContent = text;
+    status.append(line);
+  };
+
+  const tick = () => {
+    const ms = now();
+    watch();
+    const stale = root.hasAttribute("data-stale");
+    const text = hms(ms);
+    if (text) $$("[data-clock]").forEach((node) => write(node, text));
+    for (const node of $$("[data-due], [data-since]")) {
+      write(node, stale && node.closest("[data-live]") ? "?" : count(node, ms));
+    }
+  };
+  setInterval(tick, 1000);
+  document.addEventListener("visibilitychange", tick);
+  document.addEventListener("htmx:afterSettle", tick);
+  // A page taken from the browser's memory shows old values: fetch it anew.
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+  // While a finger is on the board, nothing under it may move to another patient.
+  let held = 0;
+  document.addEventListener("pointerdown", (event) => {
+    if (event.target.closest("[data-live]")) held = Date.now() + 60000;
+  });
+  for (const end of ["pointerup", "pointercancel"]) {
+    document.addEventListener(end, () => { if (held) held = Date.now() + 400; });
+  }
+
+  /* ---- In flight: one press, one request ------------------------------------------- */
+
+  const flights = new Map(); // form or element -> how to undo its "Saving …"
+
+  const busy = (key, button, reading) => {
+    const kept = button && [...button.childNodes];
+    if (button) {
+      button.style.minInlineSize = `${button.offsetWidth}px`; // nothing else moves
+      button.replaceChildren(button.dataset.busy || (reading ? words().loading : words().saving));
+      button.disabled = true;
+    }
+    flights.set(key, () => {
+      flights.delete(key);
+      if (!button) return;
+      button.replaceChildren(...kept);
+      button.disabled = false;
+      button.style.minInlineSize = "";
+    });
+  };
+  const owner = (element) => element.closest("form") ?? element;
+  let last = null; // the press to repeat from the bar: element, submitter, what failed
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { elt, requestConfig } = event.detail;
+    if (elt.matches("[data-live]")) return;
+    const key = owner(elt);
+    if (flights.has(key)) { event.preventDefault(); return; }
+    const press = requestConfig?.triggeringEvent;
+    const button = press?.submitter ?? (elt.matches("button") ? elt : null);
+    busy(key, button, requestConfig?.verb === "get");
+    event.detail.xhr.clinic = { elt, button };
+  });
+
+  // Plain forms, without htmx: the second press is refused, the first one goes out.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.matches("[hx-post], [hx-get], [data-hx-post]")) return;
+    const press = event.submitter;
+    if (press?.matches("[hx-post], [hx-get]")) return;
+    if (flights.has(form)) { event.preventDefault(); return; }
+    delete form.dataset.dirty;
+    flights.set(form, () => flights.delete(form));
+    // After the values were gathered: a disabled button would not send its own.
+    setTimeout(() => { if (form.method === "post") busy(form, press, false); });
+  });
+
+  /* ---- Not saved -------------------------------------------------------------------- */
+
+  const bar = () => $("#not-saved");
+
+  const notSaved = (event, code) => {
+    const { elt, xhr, requestConfig } = event.detail;
+    if (elt.matches("[data-live]")) return; // the watch above speaks for it
+    const reading = requestConfig?.verb === "get";
+    const box = bar();
+    if (!box) return;
+    last = { ...(xhr?.clinic ?? { elt, button: null }), code };
+    // The answer may carry a sentence of its own: an element with data-notice.
+    const answer = xhr?.responseText?.includes("data-notice")
+      ? $("[data-notice]", new DOMParser().parseFromString(xhr.responseText, "text/html")) : null;
+    const word = words();
+    const why = word[`e${code}`] ?? (code >= 500 ? word.e500 : `${word.e500} (${code})`);
+    const line = $("p", box);
+    const strong = document.createElement("b");
+    strong.textContent = reading ? word.notLoaded : word.notSaved;
+    const detail = answer ? [...answer.childNodes].map((n) => document.importNode(n, true)) : [why];
+    line.replaceChildren(strong, ": ", ...detail, ...(reading ? [] : [" ", word.kept]));
+    $("a", box).hidden = code !== 401 && code !== 403;
+    $("[data-again]", box).hidden = code === 409 || code === 404;
+    $$("[popover]:popover-open").forEach((open) => open.hidePopover());
+    box.hidden = false;
+    box.style.insetBlockStart = `${$(".banner")?.offsetHeight ?? 0}px`; // under the patient
+    box.scrollIntoView({ block: "nearest" });
+  };
+  document.addEventListener("htmx:responseError", (event) => notSaved(event, event.detail.xhr.status));
+  document.addEventListener("htmx:sendError", (event) => notSaved(event, 0));
+  document.addEventListener("htmx:timeout", (event) => notSaved(event, "timeout"));
+
+  // Before a retry after 401 or 403: is it still the same person? Then take the fresh
+  // form token and send the same form with its own submission key. Another person gets
+  // an empty page.
+  const sameUser = async () => {
+    const answer = await fetch(location.href, { credentials: "same-origin" });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const who = page.body.dataset.user;
+    if (!who) return false;
+    if (who !== document.body.dataset.user) { leave(); return false; }
+    const token = $("[name=csrfmiddlewaretoken]", page)?.value;
+    if (token) $$("[name=csrfmiddlewaretoken]").forEach((field) => { field.value = token; });
+    return true;
+  };
+  const leave = () => {
+    $$("[data-dirty]").forEach((form) => delete form.dataset.dirty);
+    location.reload();
+  };
+
+  document.addEventListener("click", async (event) => {
+    const box = event.target.closest("#not-saved");
+    if (!box) return;
+    if (event.target.closest("[data-dismiss]")) { box.hidden = true; return; }
+    if (!event.target.closest("[data-again]") || !last) return;
+    const { elt, button, code } = last;
+    if (!elt.isConnected) { box.hidden = true; return; }
+    if (code === 401 || code === 403) {
+      try { if (!(await sameUser())) return; } catch { return; }
+    }
+    if (elt.matches("form")) elt.requestSubmit(button?.isConnected ? button : undefined);
+    else elt.click();
+  });
+
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const { elt, xhr, successful } = event.detail;
+    flights.get(owner(elt))?.();
+    if (!xhr?.status) return;
+    correct(xhr.getResponseHeader("Date"));
+    if (elt.matches("[data-live]")) {
+      if (xhr.status === 200 || xhr.status === 204) { heard = Date.now(); tick(); }
+      return;
+    }
+    if (successful || xhr.status === 422) { const box = bar(); if (box) box.hidden = true; }
+    if (!successful) return;
+    delete owner(elt).dataset.dirty;
+    elt.closest("[popover]:popover-open")?.hidePopover();
+  });
+
+  /* ---- Focus ------------------------------------------------------------------------ */
+
+  // Polling never takes the focus; an answer takes it only when the press came from the
+  // nurse, and never lets it fall to the top of the page.
+  let before = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const polled = event.detail.elt.matches("[data-live]");
+    if (polled && held > Date.now()) { event.detail.shouldSwap = false; return; }
+    const target = event.detail.target;
+    const active = document.activeElement;
+    before = { polled, active, inside: target?.contains(active), status: event.detail.xhr.status };
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const target = event.detail.elt;
+    // Typing that came back with a question is still typing that was not saved.
+    if (before?.status === 422) {
+      [target.closest("form"), ...$$("form", target)].forEach((form) => {
+        if (guarded(form)) form.dataset.dirty = "";
+      });
+    }
+    if (!before) return;
+    const { polled, active, inside } = before;
+    before = null;
+    if (polled) {
+      const same = active?.isConnected ? active : active?.id && document.getElementById(active.id);
+      if (same && same !== document.activeElement) same.focus({ preventScroll: true });
+    } else if (inside && document.activeElement === document.body && target.isConnected) {
+      if (!target.hasAttribute("tabindex")) target.tabIndex = -1;
+      target.focus({ preventScroll: true });
+    }
+  });
+
+  // A link of the summary of errors leads into its field, not only to it.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest(".errors a, .blocks a");
+    const field = link?.hash && document.getElementById(link.hash.slice(1));
+    if (!field) return;
+    const inner = field.matches("input, select, textarea, button") ? field
+      : $("input:not([type=hidden]), select, textarea, button:not([disabled])", field);
+    if (inner) setTimeout(() => inner.focus());
+  });
+
+  /* ---- Fields ----------------------------------------------------------------------- */
+
+  const boxes = (form) => $$("input.box", form).filter((box) => !box.disabled && box.checkVisibility());
+  const next = (box) => {
+    const all = box.form ? boxes(box.form) : [];
+    return all[all.indexOf(box) + 1];
+  };
+  const enter = (box) => { box.focus(); box.select(); };
+
+  document.addEventListener("keydown", (event) => {
+    const box = event.target;
+    if (event.key !== "Enter" || event.isComposing || !box.matches?.("input.box")) return;
+    if (box.dataset.enter === "submit") return;
+    const following = next(box);
+    if (following) { event.preventDefault(); enter(following); }
+  });
+
+  // Complete: no further digit can follow without passing the field's greatest value,
+  // or it has all the decimals the field takes.
+  const complete = (box) => {
+    const text = box.value.trim();
+    const match = /^\d+(?:\.(\d*))?$/.exec(text);
+    if (!match || !box.dataset.max) return false;
+    const places = Number(box.dataset.places || 0);
+    if (places) return (match[1] ?? "").length >= places;
+    return Number(`${text}0`) > Number(box.dataset.max);
+  };
+  document.addEventListener("input", (event) => {
+    const field = event.target;
+    const form = field.form;
+    if (guarded(form)) form.dataset.dirty = "";
+    if (!form?.hasAttribute("data-auto-advance") || !field.matches("input.box")) return;
+    if (event.inputType?.startsWith("insert") && complete(field)) {
+      const following = next(field);
+      if (following) enter(following);
+    }
+  });
+
+  // A chosen chip, tapped again, is cleared; htmx hears it as a change.
+  let chosen = null;
+  const remember = (event) => {
+    const radio = event.target.closest?.("label")?.control ?? event.target;
+    chosen = radio.matches?.("input[type=radio]") && radio.checked
+      && radio.closest(".chip, [data-clearable]") ? radio : null;
+  };
+  document.addEventListener("pointerdown", remember);
+  document.addEventListener("keydown", (event) => { if (event.key === " ") remember(event); });
+  document.addEventListener("click", (event) => {
+    if (event.target !== chosen) return;
+    chosen = null;
+    event.target.checked = false;
+    event.target.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-print]")) print();
+  });
+
+  /* ---- Typing that was not sent ------------------------------------------------------ */
+
+  const guarded = (form) => form instanceof HTMLFormElement && !form.hasAttribute("data-no-guard")
+    && (form.method === "post" || form.hasAttribute("hx-post"));
+  addEventListener("beforeunload", (event) => {
+    if ($("form[data-dirty]")) event.preventDefault();
+  });
+
+  tick();
+})();
