@@ -1,0 +1,114 @@
+"""Deny by default: each view says who may use it and how it finds its rows."""
+
+from collections.abc import Callable
+from functools import wraps
+
+from django.contrib.auth.backends import BaseBackend
+from django.contrib.auth.hashers import make_password
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+
+from sessions.models import Clinic, InfusionSession, Order, Patient, User
+from sessions.services.acts import Actor
+from sessions.views import refusals
+
+PUBLIC = "public"
+"""For the few views a signed-out person may use: sign-in and first-run set-up."""
+SIGNED_IN = "signed-in"
+"""For what every member of staff may do: own settings, sign-out."""
+
+
+class ClinicRequest(HttpRequest):
+    """A request of a signed-in member of staff of one clinic."""
+
+    user: User
+    clinic: Clinic
+
+
+class StaffBackend(BaseBackend):
+    """Name and password; an unknown name costs the same time as a wrong password."""
+
+    def authenticate(self, request, username=None, password=None, **_credentials):
+        user = User.objects.filter(username=username).first()
+        if user is None:
+            make_password(password)
+            return None
+        return user if user.check_password(password) and user.is_active else None
+
+    def get_user(self, user_id):
+        return (
+            User.objects.select_related("clinic", "role")
+            .filter(pk=user_id, is_active=True)
+            .first()
+        )
+
+
+def access(permission: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable:
+    """Mark a view with the permission it needs and the methods it takes.
+
+    A view without this mark answers 404 (`sessions.middleware.DenyByDefault`).
+    """
+
+    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        allowed = (*methods, "HEAD") if "GET" in methods else methods
+
+        @wraps(view)
+        def guarded(request, *args, **kwargs):
+            if request.method not in allowed:
+                return HttpResponseNotAllowed(allowed)
+            if permission != PUBLIC:
+                if not request.user.is_authenticated:
+                    return refusals.sign_in_first(request)
+                request.clinic = request.user.clinic
+                if permission != SIGNED_IN and not request.user.may(permission):
+                    return refusals.forbidden(request)
+            return view(request, *args, **kwargs)
+
+        guarded.permission = permission
+        guarded.methods = methods
+        return guarded
+
+    return decorate
+
+
+def actor(request: ClinicRequest, *, key: str = "", content: object = "") -> Actor:
+    """Who acts, when (the moment is taken here, once), and with which submission."""
+    return Actor.of(
+        user=request.user,
+        clinic=request.clinic,
+        at=timezone.now(),
+        workstation=request.headers.get("User-Agent", "")[:80],
+        key=key,
+        content=content,
+    )
+
+
+def session_in_reach(request: ClinicRequest, pk: int) -> InfusionSession:
+    """The visit with this id in the user's clinic, or 404 without a word about it."""
+    return get_object_or_404(
+        InfusionSession.objects.of(request.clinic).select_related(
+            "clinic",
+            "patient",
+            "chair",
+            "nurse",
+            "order__current__protocol_version__protocol",
+            "start__order_version",
+            "start__protocol_version__protocol",
+            "start__baseline",
+        ),
+        pk=pk,
+    )
+
+
+def patient_in_reach(request: ClinicRequest, pk: int) -> Patient:
+    return get_object_or_404(Patient.objects.of(request.clinic), pk=pk)
+
+
+def order_in_reach(request: ClinicRequest, pk: int) -> Order:
+    return get_object_or_404(
+        Order.objects.of(request.clinic).select_related(
+            "clinic", "patient", "current__protocol_version__protocol"
+        ),
+        pk=pk,
+    )

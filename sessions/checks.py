@@ -1,0 +1,1 @@
+"""System checks: a figure without a source is refused before anything is served."""

@@ -1,0 +1,38 @@
+"""What every page shows around its content: clinic, clock, menu."""
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+MENU = (
+    ("board", _("Board"), "view_board"),
+    ("patients", _("Patients"), "view_patient"),
+    ("orders", _("Orders"), "view_order"),
+    ("reports", _("Reports"), "view_report"),
+    ("catalogue", _("Catalogue"), "view_catalogue"),
+    ("audit", _("Audit"), "view_audit"),
+    ("settings", _("Settings"), "manage_settings"),
+)
+"""URL name, word, permission; a section's pages share the first part of the path."""
+
+
+def shell(request) -> dict:
+    """Context of `base.html`; costs no query beyond the user's permissions."""
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return {"now": timezone.now(), "nav": [], "clinic": None, "user": user}
+    return {
+        "user": user,
+        "clinic": user.clinic,
+        "now": timezone.now(),
+        "nav": [
+            {
+                "name": name,
+                "url": reverse(name),
+                "word": word,
+                "current": request.path.startswith(reverse(name)),
+            }
+            for name, word, permission in MENU
+            if user.may(permission)
+        ],
+    }

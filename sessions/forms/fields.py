@@ -1,0 +1,169 @@
+"""Form fields that refuse what they do not understand instead of guessing.
+
+Django's own number fields accept `7_0`, `1e2` and full-width digits; these do not
+(SAFETY 3). Each refusal names the problem in plain words.
+"""
+
+import unicodedata
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from sessions.rules.quantities import NumberError, parse_decimal, plain
+
+BIDI_AND_INVISIBLE = {"Cf", "Cc", "Co", "Cs", "Cn"}
+JOINERS = {"\u200c", "\u200d"}  # needed to write Persian, Hindi and some emoji
+
+
+class PlainText(forms.CharField):
+    """Text, NFC-normalised, without control or direction characters."""
+
+    def __init__(self, *, max_length: int, lines: bool = False, **options) -> None:
+        self.lines = lines
+        if lines:
+            options.setdefault("widget", forms.Textarea(attrs={"rows": 2}))
+        super().__init__(max_length=max_length, **options)
+
+    def to_python(self, value):
+        text = unicodedata.normalize("NFC", super().to_python(value) or "")
+        text = text.replace("\r\n", "\n") if self.lines else text
+        allowed = {"\n", "\t"} | JOINERS if self.lines else {"\t"} | JOINERS
+        for character in text:
+            if (
+                unicodedata.category(character) in BIDI_AND_INVISIBLE
+                and character not in allowed
+            ):
+                raise ValidationError(
+                    "This contains an invisible or control character. Type it again."
+                )
+        if text and not any(_visible(character) for character in text):
+            raise ValidationError("This has no visible letter.")
+        return text
+
+
+def _visible(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LNPSM" and character not in "\u3164\u115f"
+
+
+class NumberField(forms.CharField):
+    """A decimal in ASCII digits with at most `places` decimals, between hard limits."""
+
+    def __init__(
+        self,
+        *,
+        low: str,
+        high: str,
+        places: int,
+        unit: str = "",
+        **options,
+    ) -> None:
+        self.low, self.high = Decimal(low), Decimal(high)
+        self.places, self.unit = places, unit
+        mode = "decimal" if places else "numeric"
+        options.setdefault(
+            "widget",
+            forms.TextInput(attrs={"inputmode": mode, "autocomplete": "off"}),
+        )
+        super().__init__(max_length=20, **options)
+
+    def to_python(self, value):
+        if value in self.empty_values or not str(value).strip():
+            return None
+        try:
+            number = parse_decimal(str(value), places=self.places, digits=15)
+        except NumberError as error:
+            raise ValidationError(str(error)) from error
+        unit = f" {self.unit}" if self.unit else ""
+        if number > self.high:
+            raise ValidationError(f"{plain(number)}: at most {plain(self.high)}{unit}.")
+        if number < self.low:
+            raise ValidationError(f"{plain(number)}: at least {plain(self.low)}{unit}.")
+        return number
+
+
+class WholeField(NumberField):
+    """A whole number between hard limits."""
+
+    def __init__(self, *, low: int, high: int, **options) -> None:
+        super().__init__(low=str(low), high=str(high), places=0, **options)
+
+    def to_python(self, value):
+        number = super().to_python(value)
+        return None if number is None else int(number)
+
+
+class DayField(forms.CharField):
+    """A calendar day, `YYYY-MM-DD`, between two years."""
+
+    def __init__(self, *, earliest: int = 1900, latest: int = 2100, **options) -> None:
+        self.earliest, self.latest = earliest, latest
+        options.setdefault("widget", forms.DateInput(attrs={"type": "date"}))
+        super().__init__(max_length=10, **options)
+
+    def to_python(self, value):
+        if value in self.empty_values:
+            return None
+        if isinstance(value, date):
+            return value
+        text = str(value).strip()
+        digits = text.replace("-", "")
+        if len(text) != 10 or not (digits.isascii() and digits.isdigit()):
+            raise ValidationError("Write the day as YYYY-MM-DD.")
+        if not self.earliest <= int(text[:4]) <= self.latest:
+            raise ValidationError(
+                f"The year must lie between {self.earliest} and {self.latest}."
+            )
+        try:
+            return date.fromisoformat(text)
+        except ValueError as error:
+            raise ValidationError("There is no such day.") from error
+
+
+class MomentField(forms.CharField):
+    """A moment in the clinic's zone, `YYYY-MM-DDTHH:MM` with an optional offset.
+
+    An hour that occurs twice at a clock change must carry its offset; one that does
+    not exist is refused. The answer is in UTC.
+    """
+
+    def __init__(self, **options) -> None:
+        options.setdefault("widget", forms.DateTimeInput(attrs={"type": "datetime-local"}))
+        super().__init__(max_length=25, **options)
+        self.zone: ZoneInfo | None = None
+        self.latest: datetime | None = None
+
+    def to_python(self, value):
+        if value in self.empty_values:
+            return None
+        text = str(value).strip()
+        if len(text) < 16 or text[10] != "T" or not text.isascii():
+            raise ValidationError("Write the time as YYYY-MM-DDTHH:MM.")
+        if not text[:4].isdigit() or not 1900 <= int(text[:4]) <= 2100:
+            raise ValidationError("The year must lie between 1900 and 2100.")
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ValidationError("There is no such time.") from error
+        if moment.tzinfo is None:
+            moment = self._in_zone(moment)
+        moment = moment.astimezone(UTC)
+        if self.latest and moment > self.latest:
+            raise ValidationError("This time lies in the future.")
+        return moment
+
+    def _in_zone(self, moment: datetime) -> datetime:
+        zone = self.zone or UTC
+        first, second = (moment.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+        if first.utcoffset() == second.utcoffset():
+            return first
+        back = first.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
+        if back != moment:
+            raise ValidationError("The clock skipped this time. Choose another.")
+        options = " or ".join(
+            f"{moment:%H:%M}{choice:%z} ({word})"
+            for choice, word in ((first, "first"), (second, "second"))
+        )
+        raise ValidationError(f"This time occurred twice: write {options}.")

@@ -1,0 +1,81 @@
+"""A clinic, its chairs and its own settings."""
+
+from zoneinfo import ZoneInfo
+
+from django.db import models
+
+from sessions.models.fields import Choice, Count, Measure, Text
+
+
+class LabelRegion(models.TextChoices):
+    """Which label of a product binds (the same vial has several)."""
+
+    US = "us", "United States"
+    EU = "eu", "European Union, United Kingdom"
+    AU = "au", "Australia, New Zealand"
+    CA = "ca", "Canada"
+
+
+class TemperatureUnit(models.TextChoices):
+    CELSIUS = "Cel", "°C"
+    FAHRENHEIT = "[degF]", "°F"
+
+
+class Clinic(models.Model):
+    """One site. Every clinical row belongs to exactly one clinic.
+
+    The numbers are the clinic's operational settings; the defaults are those of
+    SAFETY.md (cfg). Clinical policy (ladders, thresholds) is in `Protocol`.
+    """
+
+    name = Text(max_length=120)
+    code = Text(max_length=20, unique=True)
+    time_zone = Text(max_length=60, default="UTC")
+    phone = Text(max_length=40, blank=True)
+    emergency_number = Text(max_length=40, blank=True)
+    label_region = Choice(choices=LabelRegion, default=LabelRegion.US)
+    temperature_unit = Choice(
+        choices=TemperatureUnit, default=TemperatureUnit.CELSIUS
+    )
+    pump_resolution_ml_per_h = Measure(
+        low="0.01", high="10", digits=4, places=2, default="0.1"
+    )
+    weight_valid_days = Count(low=1, high=180, default=28)
+    late_entry_minutes = Count(low=1, high=240, default=15)
+    future_minutes = Count(low=0, high=15, default=2)
+    idle_minutes = Count(low=1, high=60, default=15)
+    absolute_hours = Count(low=1, high=24, default=12)
+    stale_seconds = Count(low=10, high=300, default=30)
+    countersign_hours = Count(low=1, high=168, default=24)
+    consent_required = models.BooleanField(default=True)
+    wall_initials = models.BooleanField(default=False)
+    is_demo = models.BooleanField(default=False)
+    version = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+class Chair(models.Model):
+    """A place where one infusion runs."""
+
+    clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="chairs")
+    name = Text(max_length=20)
+    position = models.PositiveSmallIntegerField(default=0)
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["position", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["clinic", "name"], name="chair_name_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,114 @@
+"""Findings that were kept, and what people answered."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+
+from sessions.models.base import ClinicalQuerySet, ClinicalRow
+from sessions.models.fields import Choice, Count, Measure, Prose, Text
+from sessions.models.infusions import SessionRow
+from sessions.models.protocols import ProtocolVersion
+
+
+class FlagAction(models.TextChoices):
+    """What the protocol calls for, lowest first (RULINGS 1)."""
+
+    OBSERVE = "observe", "Observe"
+    REDUCE = "reduce", "Reduce"
+    PAUSE = "pause", "Pause"
+    STOP = "stop", "Stop, call"
+    EMERGENCY = "emergency", "Emergency"
+
+
+class FlagPriority(models.TextChoices):
+    HIGH = "high", "High"
+    MEDIUM = "medium", "Medium"
+    LOW = "low", "Low"
+
+
+class FlagQuerySet(ClinicalQuerySet):
+    def with_state(self) -> Self:
+        """Annotate `is_answered` and `is_closed` from the flag's events, in one query."""
+        events = FlagEvent.objects.filter(flag=OuterRef("pk"))
+        return self.annotate(
+            is_answered=Exists(events.filter(kind__in=FlagEvent.ANSWERS)),
+            is_closed=Exists(events.filter(kind=FlagEvent.Kind.CLOSED)),
+        )
+
+    def open(self) -> Self:
+        """Latched: open until a named user records an action or a reason."""
+        return self.with_state().filter(is_answered=False, is_closed=False)
+
+
+class Flag(SessionRow):
+    """One finding kept word for word (FHIR DetectedIssue), with what it calls for.
+
+    `findings` holds every finding of the save that raised it, the highest action
+    first: rule, values with times, limit, source, missing inputs.
+    """
+
+    vitals = models.ForeignKey(
+        "infusions.VitalSigns", models.PROTECT, null=True, related_name="flags"
+    )
+    reaction = models.ForeignKey(
+        "infusions.Reaction", models.PROTECT, null=True, related_name="flags"
+    )
+    rule = Text(max_length=40)
+    action = Choice(choices=FlagAction)
+    priority = Choice(choices=FlagPriority)
+    headline = Text(max_length=300)
+    calls_for = Prose(max_length=1000)
+    source = Prose(max_length=2000)
+    rate_from_ml_per_h = Measure(low="0", high="2000", digits=8, places=2)
+    rate_to_ml_per_h = Measure(low="0", high="2000", digits=8, places=2, null=True)
+    rate_to_ml_per_kg_h = Measure(low="0", high="20", digits=9, places=6, null=True)
+    restart_ml_per_h = Measure(low="0", high="2000", digits=8, places=2, null=True)
+    recheck_minutes = Count(low=0, high=600, null=True)
+    escalate_minutes = Count(low=0, high=600, null=True)
+    findings = models.JSONField()
+    protocol_version = models.ForeignKey(
+        ProtocolVersion, models.PROTECT, related_name="flags"
+    )
+
+    objects = FlagQuerySet.as_manager()
+
+
+class FlagEvent(ClinicalRow):
+    """What happened to a flag after it was raised."""
+
+    class Kind(models.TextChoices):
+        SEEN_AGAIN = "seen_again", "Seen again"
+        ANSWERED = "answered", "Answered by an act"
+        OVERRIDDEN = "overridden", "Kept, with a reason"
+        CALLED = "called", "Called"
+        SETTLED = "settled", "Recheck: settled"
+        NOT_SETTLED = "not_settled", "Recheck: not settled"
+        CLOSED = "closed", "Closed"
+
+    ANSWERS = (Kind.ANSWERED, Kind.OVERRIDDEN)
+
+    flag = models.ForeignKey(Flag, models.PROTECT, related_name="events")
+    kind = Choice(choices=Kind)
+    action = Text(max_length=20, blank=True)
+    reason_code = Text(max_length=40, blank=True)
+    reason_text = Text(max_length=400, blank=True)
+    rate_change = models.ForeignKey(
+        "infusions.RateChange", models.PROTECT, null=True, related_name="flag_events"
+    )
+    vitals = models.ForeignKey(
+        "infusions.VitalSigns", models.PROTECT, null=True, related_name="flag_events"
+    )
+    recheck_at = models.DateTimeField(null=True)
+
+    class Meta(ClinicalRow.Meta):
+        abstract = False
+        ordering = ["event_time", "id"]
+        constraints = [
+            *ClinicalRow.Meta.constraints,
+            models.CheckConstraint(
+                condition=~Q(kind="overridden") | ~Q(reason_code=""),
+                name="override_has_a_coded_reason",
+                violation_error_message="An override needs a reason.",
+            ),
+        ]

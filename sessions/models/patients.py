@@ -1,0 +1,157 @@
+"""A person who is treated, and what is known about them."""
+
+from datetime import date
+
+from django.db import models
+from django.db.models import Q
+
+from sessions.models.base import ClinicalQuerySet, ClinicalRow, Owned
+from sessions.models.fields import Choice, Measure, Prose, Text
+
+
+class Sex(models.TextChoices):
+    """FHIR administrative gender."""
+
+    FEMALE = "female", "Female"
+    MALE = "male", "Male"
+    OTHER = "other", "Other"
+    UNKNOWN = "unknown", "Unknown"
+
+
+class Patient(Owned):
+    """A person (FHIR Patient). The header may be corrected; the audit keeps each change."""
+
+    mrn = Text(max_length=40)
+    family_name = Text(max_length=120)
+    given_names = Text(max_length=120)
+    birth_date = models.DateField()
+    sex = Choice(choices=Sex)
+    phone = Text(max_length=40, blank=True)
+    contact = Text(max_length=200, blank=True)
+    note = Prose(max_length=2000, blank=True)
+    search_text = Text(max_length=420, editable=False)
+    imported_from = Text(max_length=200, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey("infusions.User", models.PROTECT, related_name="+")
+
+    objects = ClinicalQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["family_name", "given_names", "birth_date"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["clinic", "mrn"],
+                name="patient_mrn_once",
+                violation_error_message="This MRN already belongs to a patient.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.family_name.upper()}, {self.given_names}"
+
+    @property
+    def initials(self) -> str:
+        """First letters of the first given name and of the surname, as on a wristband."""
+        return f"{self.given_names.strip()[:1]}{self.family_name.strip()[:1]}".upper()
+
+    def age_on(self, day: date) -> int:
+        """Completed years of life on `day`."""
+        before = (day.month, day.day) < (self.birth_date.month, self.birth_date.day)
+        return day.year - self.birth_date.year - before
+
+
+class PatientRow(ClinicalRow):
+    """A clinical row about a patient, in or outside a session."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="%(class)ss")
+
+    class Meta(ClinicalRow.Meta):
+        abstract = True
+        ordering = ["-event_time", "-id"]
+
+
+class Weight(PatientRow):
+    """One measured body weight (FHIR Observation, LOINC 29463-7)."""
+
+    weight_kg = Measure(low="0.2", high="650", digits=6, places=2)
+    as_typed = Text(max_length=20)
+    confirmed_implausible = models.BooleanField(default=False)
+    source = Text(max_length=200, blank=True)
+
+
+class Height(PatientRow):
+    """One measured body height (FHIR Observation, LOINC 8302-2)."""
+
+    height_cm = Measure(low="20", high="280", digits=5, places=1)
+    as_typed = Text(max_length=20)
+    source = Text(max_length=200, blank=True)
+
+    class Meta(PatientRow.Meta):
+        abstract = False
+
+
+class Severity(models.TextChoices):
+    UNKNOWN = "unknown", "not recorded"
+    MILD = "mild", "mild"
+    MODERATE = "moderate", "moderate"
+    SEVERE = "severe", "severe"
+
+
+class Allergy(PatientRow):
+    """One allergy or intolerance, or the statement that none is known."""
+
+    substance = Text(max_length=120)
+    substance_key = Text(max_length=60, blank=True)
+    reaction = Text(max_length=120, blank=True)
+    severity = Choice(choices=Severity, default=Severity.UNKNOWN)
+    none_known = models.BooleanField(default=False)
+    source = Text(max_length=200, blank=True)
+
+
+class Presence(models.TextChoices):
+    """Unknown is a third state beside yes and no, and is shown."""
+
+    PRESENT = "present", "Yes"
+    ABSENT = "absent", "No"
+    UNKNOWN = "unknown", "Not known"
+
+
+class RiskFactor(PatientRow):
+    """What is known of one risk factor of the catalogue (FHIR Condition)."""
+
+    key = Text(max_length=60)
+    presence = Choice(choices=Presence)
+    detail = Text(max_length=200, blank=True)
+    due_date = models.DateField(null=True)
+    supervisor = Text(max_length=120, blank=True)
+    source = Text(max_length=200, blank=True)
+
+
+class LabResult(PatientRow):
+    """One laboratory result that counts for IVIG; the unit as reported (UCUM)."""
+
+    test = Text(max_length=40)
+    value = Measure(low="0", high="1000000", digits=12, places=4, null=True)
+    value_text = Text(max_length=40, blank=True)
+    unit = Text(max_length=20, blank=True)
+    source = Text(max_length=200, blank=True)
+
+    class Meta(PatientRow.Meta):
+        abstract = False
+        constraints = [
+            *ClinicalRow.Meta.constraints,
+            models.CheckConstraint(
+                condition=Q(value__isnull=False) | ~Q(value_text=""),
+                name="labresult_has_a_value",
+            ),
+        ]
+
+
+class Consent(PatientRow):
+    """Consent to a blood product, its scope and expiry (FHIR Consent)."""
+
+    given = models.BooleanField()
+    scope = Text(max_length=200)
+    expires_on = models.DateField()
+    witness = Text(max_length=120, blank=True)

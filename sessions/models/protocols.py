@@ -1,0 +1,92 @@
+"""The clinic's policy: one protocol, immutable versions, approved by a second person."""
+
+from typing import Self
+
+from django.db import models
+
+from sessions.models.base import ClinicalRow, Owned
+from sessions.models.fields import Choice, Text
+
+
+class Protocol(Owned):
+    """A named policy (FHIR PlanDefinition); its content is in its versions."""
+
+    code = Text(max_length=40)
+    name = Text(max_length=120)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["clinic", "code"], name="protocol_code_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ProtocolVersionQuerySet(models.QuerySet):
+    def of(self, clinic) -> Self:
+        return self.filter(clinic=clinic)
+
+    def in_force(self) -> Self:
+        """Approved and not retired, newest approval first."""
+        return (
+            self.filter(events__kind=ProtocolEvent.Kind.APPROVED)
+            .exclude(events__kind=ProtocolEvent.Kind.RETIRED)
+            .order_by("-events__recorded_at", "-number")
+            .distinct()
+        )
+
+
+class ProtocolVersion(ClinicalRow):
+    """One version of a policy, word for word, as orders and flags cite it.
+
+    `document` is what `sessions.rules.policy.Policy.from_document` reads; `sha256`
+    is over its canonical text.
+    """
+
+    protocol = models.ForeignKey(Protocol, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    document = models.JSONField()
+    sha256 = Text(max_length=64)
+    note = Text(max_length=400, blank=True)
+
+    objects = ProtocolVersionQuerySet.as_manager()
+
+    class Meta(ClinicalRow.Meta):
+        abstract = False
+        ordering = ["protocol", "-number"]
+        constraints = [
+            *ClinicalRow.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["protocol", "number"], name="protocol_number_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.protocol.name} v{self.number}"
+
+
+class ProtocolEvent(ClinicalRow):
+    """A version was approved (by a second person) or retired."""
+
+    class Kind(models.TextChoices):
+        APPROVED = "approved", "approved"
+        RETIRED = "retired", "retired"
+
+    protocol_version = models.ForeignKey(
+        ProtocolVersion, models.PROTECT, related_name="events"
+    )
+    kind = Choice(choices=Kind)
+
+    class Meta(ClinicalRow.Meta):
+        abstract = False
+        ordering = ["recorded_at", "id"]
+        constraints = [
+            *ClinicalRow.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["protocol_version", "kind"], name="protocol_event_once"
+            ),
+        ]
+
+

@@ -1,0 +1,73 @@
+"""The people who use the product."""
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import Group
+from django.db import models
+
+from sessions.models.clinics import Clinic
+from sessions.models.fields import Choice, Text
+
+
+class Theme(models.TextChoices):
+    SYSTEM = "", "As the device"
+    LIGHT = "light", "Light"
+    DARK = "dark", "Dark"
+
+
+class StaffManager(BaseUserManager):
+    def create_user(self, username: str, password: str, **fields) -> "User":
+        """Add a member of staff; the password is hashed, never stored."""
+        user = self.model(username=self.model.normalize_username(username), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class User(AbstractBaseUser):
+    """A member of staff (FHIR Practitioner) with one role in one clinic.
+
+    The role is a Group; its permissions are the only ones a user has.
+    """
+
+    username = Text(max_length=60, unique=True)
+    name = Text(max_length=120)
+    credential = Text(max_length=20, blank=True)
+    phone = Text(max_length=40, blank=True)
+    clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="staff", null=True)
+    role = models.ForeignKey(Group, models.PROTECT, related_name="staff", null=True)
+    is_active = models.BooleanField(default=True)
+    must_change_password = models.BooleanField(default=False)
+    auto_advance = models.BooleanField(default=False)
+    theme = Choice(choices=Theme, max_length=5, blank=True, default=Theme.SYSTEM)
+    created_at = models.DateTimeField()
+
+    objects = StaffManager()
+
+    USERNAME_FIELD = "username"
+    REQUIRED_FIELDS = ["name"]
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.credential}" if self.credential else self.name
+
+    @property
+    def short_name(self) -> str:
+        """`K. Mensah` for Kwame Mensah: enough on a card, not more."""
+        first, _, rest = self.name.rpartition(" ")
+        return f"{first[0]}. {rest}" if first else rest
+
+    def may(self, permission: str) -> bool:
+        """Whether the user's role holds a permission of `sessions.roles`."""
+        return self.is_active and permission in self.permissions
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        if not hasattr(self, "_permissions"):
+            self._permissions = frozenset(
+                self.role.permissions.values_list("codename", flat=True)
+                if self.role_id
+                else ()
+            )
+        return self._permissions

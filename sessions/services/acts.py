@@ -1,0 +1,169 @@
+"""One act of one user is one transaction and one row of the audit chain.
+
+The row that ends an act also records its submission key: a resend of the same
+content finds its first answer (SAFETY I9, I10, I13), without a table of its own.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Model, Q, Subquery
+
+from ivig_clinic import VERSION
+from sessions.models import FIRST_PREVIOUS, AuditEntry, Clinic, Patient, User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts, in which clinic, at which moment, with which submission."""
+
+    user: User | None
+    clinic: Clinic | None
+    at: datetime
+    workstation: str = ""
+    key: str = ""
+    content_hash: str = ""
+
+    @classmethod
+    def of(cls, *, content: object = "", **given: Any) -> "Actor":
+        """Make an actor; `content` is what was submitted, hashed for replays."""
+        text = json.dumps(content, sort_keys=True, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return cls(content_hash=digest if given.get("key") else "", **given)
+
+    def stamp(self, *, event_time: datetime | None = None) -> dict[str, Any]:
+        """The fields every clinical row carries: who, when, where, which version."""
+        return {
+            "clinic": self.clinic,
+            "recorded_by": self.user,
+            "recorded_at": self.at,
+            "event_time": event_time or self.at,
+            "workstation": self.workstation,
+            "app_version": VERSION,
+        }
+
+
+class Refused(Exception):
+    """The act cannot be done; the message says why in a nurse's words.
+
+    `field` names the form field it belongs to, `""` the whole form.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.message, self.field = message, field
+
+
+class Stale(Refused):
+    """Somebody else changed the row since the screen was drawn."""
+
+
+class Replayed(Exception):
+    """This very submission was taken before; `entry` is its row."""
+
+    def __init__(self, entry: AuditEntry) -> None:
+        super().__init__("already taken")
+        self.entry = entry
+
+
+class KeyReused(Refused):
+    """The same submission key came with other content."""
+
+
+@dataclass(slots=True)
+class Act:
+    """What an act touches, told to the audit when it ends."""
+
+    action: str
+    by: Actor
+    subject: Model | None = None
+    patient: Patient | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    def on(self, subject: Model, *, patient: Patient | None = None, **detail) -> None:
+        """Name the row this act is about; a resend is answered from it."""
+        self.subject, self.detail = subject, self.detail | detail
+        self.patient = patient or self.patient
+
+
+@contextmanager
+def act(action: str, *, by: Actor, patient: Patient | None = None) -> Iterator[Act]:
+    """Run one act: all of it is saved with its audit row, or nothing is.
+
+    Raises `Replayed` when the submission was taken before, `KeyReused` when its key
+    came with other content.
+    """
+    with transaction.atomic():
+        head = _head_and_replay(by)
+        done = Act(action=action, by=by, patient=patient)
+        yield done
+        _append(head, done)
+
+
+def view_of(action: str, *, by: Actor, subject: Model, patient: Patient | None) -> None:
+    """Record that somebody looked; when the audit cannot be written, reading goes on."""
+    try:
+        with act(action, by=by, patient=patient) as done:
+            done.on(subject)
+    except DatabaseError:
+        _unaudited.append(by.at)
+
+
+# Moments of views the audit could not take; the next act writes the span down.
+_unaudited: list[datetime] = []
+
+
+def _head_and_replay(by: Actor) -> AuditEntry | None:
+    """Lock the chain, return its last row, and refuse a submission taken before."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(7165001)")
+    newest = AuditEntry.objects.order_by("-sequence").values("sequence")[:1]
+    wanted = Q(sequence=Subquery(newest))
+    if by.key:
+        wanted |= Q(key=by.key)
+    rows = list(AuditEntry.objects.filter(wanted).order_by("-sequence"))
+    taken = next((row for row in rows if by.key and row.key == by.key), None)
+    if taken:
+        same = taken.content_hash == by.content_hash and taken.user_id == (
+            by.user and by.user.pk
+        )
+        if same:
+            raise Replayed(taken)
+        raise KeyReused("This form was already sent with other values.")
+    return rows[0] if rows else None
+
+
+def _append(head: AuditEntry | None, done: Act) -> None:
+    if _unaudited:
+        span = [_unaudited[0].isoformat(), _unaudited[-1].isoformat()]
+        done.detail["unaudited_views"] = {"count": len(_unaudited), "span": span}
+    by, subject = done.by, done.subject
+    entry = AuditEntry(
+        sequence=head.sequence + 1 if head else 1,
+        at=by.at,
+        user=by.user,
+        username=by.user.username if by.user else "",
+        role=by.user.role.name if by.user and by.user.role_id else "",
+        clinic=by.clinic,
+        action=done.action,
+        object_type=subject._meta.model_name if subject else "",
+        object_id=subject.pk if subject else None,
+        patient=done.patient,
+        detail=json.dumps(done.detail, sort_keys=True, ensure_ascii=False, default=str),
+        workstation=by.workstation,
+        app_version=VERSION,
+        key=by.key or None,
+        content_hash=by.content_hash,
+        previous_hash=head.hash if head else FIRST_PREVIOUS,
+    )
+    entry.hash = entry.digest()
+    entry.save(force_insert=True)
+    _unaudited.clear()
+

@@ -1,0 +1,72 @@
+"""Every way of saying no: a page for people, a fragment for htmx, never data."""
+
+import logging
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpResponse
+from django.shortcuts import render
+
+logger = logging.getLogger(__name__)
+
+
+def _refuse(request, status: int, title: str, message: str) -> HttpResponse:
+    fragment = getattr(request, "htmx", False)
+    template = "refusals/_fragment.html" if fragment else "refusals/page.html"
+    context = {"title": title, "message": message, "status": status}
+    return render(request, template, context, status=status)
+
+
+def sign_in_first(request) -> HttpResponse:
+    """A page goes to sign-in and comes back; a fragment says NOT SAVED in place."""
+    if getattr(request, "htmx", False) or request.method == "POST":
+        return _refuse(
+            request,
+            401,
+            "NOT SAVED: you are signed out",
+            "Sign in again in another tab, then press the button again. "
+            "What you typed is still here.",
+        )
+    return redirect_to_login(request.get_full_path())
+
+
+def forbidden(request, exception=None) -> HttpResponse:
+    return _refuse(request, 403, "Not allowed", "Your role does not allow this.")
+
+
+def not_found(request, exception=None) -> HttpResponse:
+    return _refuse(
+        request, 404, "Not found", "There is nothing here, or not for your clinic."
+    )
+
+
+def bad_request(request, exception=None) -> HttpResponse:
+    return _refuse(request, 400, "Not understood", "The request was not understood.")
+
+
+def csrf_failed(request, reason="") -> HttpResponse:
+    return _refuse(
+        request,
+        403,
+        "NOT SAVED: this form is no longer valid",
+        "Reload the page in another tab, then try again. What you typed is kept here.",
+    )
+
+
+def not_saved(request, exception) -> HttpResponse:
+    logger.error("not saved: %s", type(exception).__name__)
+    return _refuse(
+        request,
+        503,
+        "NOT SAVED",
+        "The record could not be written. Nothing was saved; try again. "
+        "If it goes on, chart on paper.",
+    )
+
+
+def server_error(request) -> HttpResponse:
+    return _refuse(
+        request,
+        500,
+        "NOT SAVED: a fault of ours",
+        "Nothing was saved. Try again; if it goes on, chart on paper and tell us.",
+    )

@@ -1,0 +1,115 @@
+"""The cast, the database's triggers around a flush, and the browser."""
+
+import os
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db.backends.base.operations import BaseDatabaseOperations
+from django.utils import timezone
+
+from sessions import storage
+from sessions.middleware import LAST_SEEN, SIGNED_IN_AT
+from sessions.models import Chair, Clinic, User
+
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright with the ORM
+
+PASSWORD = "correct horse battery"
+NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flush_around_triggers():
+    """Tests with a live server empty the tables; the product never can."""
+    original = BaseDatabaseOperations.execute_sql_flush
+
+    def execute_sql_flush(self, sql_list):
+        storage.drop_triggers(self.connection)
+        original(self, sql_list)
+
+    BaseDatabaseOperations.execute_sql_flush = execute_sql_flush
+    yield
+    BaseDatabaseOperations.execute_sql_flush = original
+
+
+def make_user(clinic: Clinic, role: str, username: str, name: str, **fields) -> User:
+    return User.objects.create_user(
+        username=username,
+        password=PASSWORD,
+        name=name,
+        clinic=clinic,
+        role=Group.objects.get(name=role),
+        created_at=NINE,
+        **fields,
+    )
+
+
+@pytest.fixture
+def clinic(db) -> Clinic:
+    clinic = Clinic.objects.create(name="Riverside Infusion", code="riverside")
+    for number in range(1, 7):
+        Chair.objects.create(clinic=clinic, name=f"{number:02}", position=number)
+    return clinic
+
+
+@pytest.fixture
+def other_clinic(db) -> Clinic:
+    clinic = Clinic.objects.create(name="Hillside Infusion", code="hillside")
+    Chair.objects.create(clinic=clinic, name="01", position=1)
+    return clinic
+
+
+@pytest.fixture
+def nurse(clinic) -> User:
+    return make_user(clinic, "nurse", "nurse", "Kwame Mensah", credential="RN")
+
+
+@pytest.fixture
+def colleague(clinic) -> User:
+    return make_user(clinic, "nurse", "colleague", "Sofia Varga", credential="RN")
+
+
+@pytest.fixture
+def charge_nurse(clinic) -> User:
+    return make_user(clinic, "charge nurse", "charge", "Joy Adeyemi", credential="RN")
+
+
+@pytest.fixture
+def prescriber(clinic) -> User:
+    return make_user(clinic, "prescriber", "prescriber", "Ingrid Halvorsen")
+
+
+@pytest.fixture
+def pharmacist(clinic) -> User:
+    return make_user(clinic, "pharmacist", "pharmacist", "Mei Tanaka")
+
+
+@pytest.fixture
+def admin(clinic) -> User:
+    return make_user(clinic, "admin", "admin", "Robin Clarke")
+
+
+@pytest.fixture
+def auditor(clinic) -> User:
+    return make_user(clinic, "auditor", "auditor", "Priya Nair")
+
+
+@pytest.fixture
+def stranger(other_clinic) -> User:
+    """A nurse of another clinic."""
+    return make_user(other_clinic, "nurse", "stranger", "Lena Brandt")
+
+
+@pytest.fixture
+def sign_in(client):
+    """Sign a member of the cast in: `sign_in(nurse)` gives the client back."""
+
+    def as_user(user: User):
+        client.force_login(user)
+        session = client.session
+        now = timezone.now().isoformat()
+        session[SIGNED_IN_AT], session[LAST_SEEN] = now, now
+        session.save()
+        return client
+
+    return as_user
