@@ -177,8 +177,12 @@
     const line = $("p", box);
     const strong = document.createElement("b");
     strong.textContent = reading ? word.notLoaded : word.notSaved;
-    const detail = answer ? [...answer.childNodes].map((n) => document.importNode(n, true)) : [why];
-    line.replaceChildren(strong, ": ", ...detail, ...(reading ? [] : [" ", word.kept]));
+    if (answer) {
+      line.replaceChildren(...[...answer.childNodes].map((n) => document.importNode(n, true)));
+      if (!line.textContent.trim().startsWith(strong.textContent)) line.prepend(strong, ": ");
+    } else {
+      line.replaceChildren(strong, `: ${why} ${reading ? "" : word.kept}`);
+    }
     $("a", box).hidden = code !== 401 && code !== 403;
     $("[data-again]", box).hidden = code === 409 || code === 404;
     $$("[popover]:popover-open").forEach((open) => open.hidePopover());
