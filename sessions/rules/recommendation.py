@@ -1,0 +1,198 @@
+"""One recommendation out of many findings: the highest action wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sessions.rules.findings import Action, Finding, Priority, worst_first
+from sessions.rules.quantities import plain, round_down
+from sessions.rules.thresholds import Phase
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatePosition:
+    """Where the infusion stands on its ladder, in the pump's own mL/h.
+
+    `rungs_ml_per_h` are already rounded down to `resolution_ml_per_h`. A paused or
+    stopped infusion has a present rate of 0. `step_up_due` says that the rung's time
+    is over and the values asked for before a step up are there.
+    """
+
+    rungs_ml_per_h: tuple[Decimal, ...]
+    present_ml_per_h: Decimal
+    resolution_ml_per_h: Decimal
+    step_up_due: bool = False
+
+    @property
+    def next_ml_per_h(self) -> Decimal | None:
+        """The lowest rung above the present rate, None at the top."""
+        above = [rate for rate in self.rungs_ml_per_h if rate > self.present_ml_per_h]
+        return min(above, default=None)
+
+    @property
+    def previous_ml_per_h(self) -> Decimal | None:
+        """The highest rung below the present rate, None at the first."""
+        below = [rate for rate in self.rungs_ml_per_h if rate < self.present_ml_per_h]
+        return max(below, default=None)
+
+    def part(self, fraction: Decimal) -> Decimal | None:
+        """A part of the present rate, rounded down for the pump; None when nothing."""
+        rate = round_down(self.present_ml_per_h * fraction, self.resolution_ml_per_h)
+        return rate if rate > 0 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """What the protocol calls for now: one act, one rate, one reason.
+
+    `findings` are all findings of this save, the highest action first. A rate of None
+    is not known here: nobody said what is running.
+    """
+
+    action: Action
+    priority: Priority | None
+    rate_from_ml_per_h: Decimal | None
+    rate_ml_per_h: Decimal | None
+    restart_ml_per_h: Decimal | None
+    reason: str
+    calls_for: str
+    findings: tuple[Finding, ...]
+    recheck_minutes: int | None
+    escalates_minutes: int | None
+
+    @property
+    def head(self) -> Finding | None:
+        """The finding that sets the action; None when nothing was found."""
+        return self.findings[0] if self.findings else None
+
+    @property
+    def raises_flag(self) -> bool:
+        """Whether this save makes a flag; what only adds to the work list does not."""
+        return self.action > Action.CONTINUE
+
+
+def recommend(
+    findings: Iterable[Finding],
+    rate: RatePosition | None,
+    *,
+    phase: Phase,
+    protocol: str,
+    restart_fractions: Mapping[str, Decimal],
+) -> Recommendation:
+    """Make one recommendation of all findings of one save.
+
+    Reduce calls for the previous rung; at the first rung there is none, so it calls
+    for a pause. Pause, stop and emergency call for 0, with a restart only where every
+    pausing finding names one. Continue calls for the next rung when it is due.
+    """
+    ordered = worst_first(findings)
+    action = ordered[0].action if ordered else Action.CONTINUE
+    present = _present(rate, phase)
+    if action is Action.REDUCE and present and _previous(rate) is None:
+        action = Action.PAUSE
+    new_rate = _new_rate(action, rate, present)
+    restart = _restart(action, ordered, rate, present, restart_fractions)
+    heads = [finding for finding in ordered if finding.action is ordered[0].action]
+    return Recommendation(
+        action=action,
+        priority=action.priority,
+        rate_from_ml_per_h=present,
+        rate_ml_per_h=new_rate,
+        restart_ml_per_h=restart,
+        reason=_reason(action, ordered, present, new_rate, restart, protocol),
+        calls_for=_calls_for(action, ordered, present, new_rate, restart),
+        findings=ordered,
+        recheck_minutes=_soonest(finding.recheck_minutes for finding in heads),
+        escalates_minutes=_soonest(finding.escalates_minutes for finding in heads),
+    )
+
+
+def _present(rate: RatePosition | None, phase: Phase) -> Decimal | None:
+    """Nothing runs outside the infusion; inside it, the rate may not be known."""
+    if phase is not Phase.INFUSING:
+        return ZERO
+    return rate.present_ml_per_h if rate else None
+
+
+def _previous(rate: RatePosition | None) -> Decimal | None:
+    return rate.previous_ml_per_h if rate else None
+
+
+def _new_rate(
+    action: Action, rate: RatePosition | None, present: Decimal | None
+) -> Decimal | None:
+    if action.halts:
+        return ZERO
+    if rate is None or not present:
+        return present
+    if action is Action.REDUCE:
+        return rate.previous_ml_per_h
+    if action is Action.CONTINUE and rate.step_up_due and rate.next_ml_per_h:
+        return rate.next_ml_per_h
+    return present
+
+
+def _restart(
+    action: Action,
+    ordered: tuple[Finding, ...],
+    rate: RatePosition | None,
+    present: Decimal | None,
+    fractions: Mapping[str, Decimal],
+) -> Decimal | None:
+    """The slowest restart that the pausing findings name; one silent means none."""
+    if action is not Action.PAUSE or rate is None or not present:
+        return None
+    level = ordered[0].action
+    named = [finding.restart for finding in ordered if finding.action is level]
+    if not all(named):
+        return None
+    return rate.part(min(fractions[name] for name in named))
+
+
+def _soonest(minutes: Iterable[int | None]) -> int | None:
+    return min((each for each in minutes if each is not None), default=None)
+
+
+def _rates(
+    present: Decimal | None, new_rate: Decimal | None, restart: Decimal | None
+) -> str:
+    if not present or new_rate is None:
+        return ""
+    if new_rate == present:
+        return f"{plain(present)} mL/h stays"
+    text = f"{plain(present)} → {plain(new_rate)} mL/h"
+    return f"{text}, restart at {plain(restart)} mL/h" if restart else text
+
+
+def _calls_for(
+    action: Action,
+    ordered: tuple[Finding, ...],
+    present: Decimal | None,
+    new_rate: Decimal | None,
+    restart: Decimal | None,
+) -> str:
+    rates = _rates(present, new_rate, restart)
+    words = ordered[0].calls_for if ordered and action > Action.CONTINUE else ""
+    return "; ".join(part for part in (rates, words) if part)
+
+
+def _reason(
+    action: Action,
+    ordered: tuple[Finding, ...],
+    present: Decimal | None,
+    new_rate: Decimal | None,
+    restart: Decimal | None,
+    protocol: str,
+) -> str:
+    """Cite the protocol and its rule; never command (SAFETY 1)."""
+    calls_for = _calls_for(action, ordered, present, new_rate, restart)
+    if action is Action.CONTINUE:
+        return f"{protocol}: no rule calls for a change" + (
+            f"; {calls_for}" if calls_for else ""
+        )
+    head = ordered[0]
+    return f"{protocol}, rule {head.rule}, calls for {calls_for}. {head.because}."
