@@ -1,6 +1,6 @@
 """What every page shows around its content: clinic, clock, menu."""
 
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -33,6 +33,14 @@ def shell(request) -> dict:
                 "current": request.path.startswith(reverse(name)),
             }
             for name, word, permission in MENU
-            if user.may(permission)
+            if user.may(permission) and _exists(name)
         ],
     }
+
+
+def _exists(name: str) -> bool:
+    try:
+        reverse(name)
+    except NoReverseMatch:
+        return False
+    return True
