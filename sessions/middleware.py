@@ -31,7 +31,7 @@ class NotSaved:
 
 
 class Presence:
-    """Ends a login that was idle too long or lasted too long, on every request."""
+    """Ends a login that was idle or lasted too long, and sets the clinic's clock."""
 
     def __init__(self, get_response) -> None:
         self.get_response = get_response
@@ -39,7 +39,10 @@ class Presence:
     def __call__(self, request):
         if request.user.is_authenticated and self._over(request):
             logout(request)
-        return self.get_response(request)
+        if not request.user.is_authenticated:
+            return self.get_response(request)
+        with timezone.override(request.user.clinic.zone):
+            return self.get_response(request)
 
     def process_view(self, request, view, args, kwargs):
         if request.user.is_authenticated and not getattr(view, POLL, False):
