@@ -302,6 +302,13 @@ def first_id(field: BoundField) -> str:
 
 
 @register.filter
+def error_line(field: BoundField) -> str:
+    """A field's errors as the summary names them, with its label said once."""
+    text = " ".join(str(error) for error in field.errors)
+    return text if text.startswith(str(field.label)) else f"{field.label}: {text}"
+
+
+@register.filter
 def get(mapping: Any, key: Any) -> Any:
     """The value of a key that a template only knows as a variable."""
     return mapping.get(key) if mapping else None

@@ -161,6 +161,7 @@
   /* ---- Not saved -------------------------------------------------------------------- */
 
   const bar = () => $("#not-saved");
+  const notice = "[data-notice], .notsaved";
 
   const notSaved = (event, code) => {
     const { elt, xhr, requestConfig } = event.detail;
@@ -169,9 +170,9 @@
     const box = bar();
     if (!box) return;
     last = { ...(xhr?.clinic ?? { elt, button: null }), code };
-    // The answer may carry a sentence of its own: an element with data-notice.
-    const answer = xhr?.responseText?.includes("data-notice")
-      ? $("[data-notice]", new DOMParser().parseFromString(xhr.responseText, "text/html")) : null;
+    // The answer may carry a sentence of its own.
+    const answer = xhr?.responseText
+      ? $(notice, new DOMParser().parseFromString(xhr.responseText, "text/html")) : null;
     const word = words();
     const why = word[`e${code}`] ?? (code >= 500 ? word.e500 : `${word.e500} (${code})`);
     const line = $("p", box);
