@@ -1,1 +1,69 @@
-"""System checks: a figure without a source is refused before anything is served."""
+"""System checks: no figure of the catalogue without its source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, register
+
+from sessions.catalogue.toml_files import CATALOGUE, read_toml
+
+NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+UNSEEN = "unverified (general knowledge)"
+
+
+@register
+def every_figure_has_a_source(
+    app_configs: list[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Refuse to start when a figure of the catalogue cannot say where it is from."""
+    return [
+        Error(f"{path.relative_to(CATALOGUE)}: {problem}", id="infusions.E001")
+        for path in sorted(CATALOGUE.rglob("*.toml"))
+        for problem in file_problems(path)
+    ]
+
+
+def file_problems(path: Path) -> list[str]:
+    """What is wrong with the sources of one file, in words."""
+    try:
+        document = read_toml(path)
+    except ValueError as error:
+        return [f"cannot be read: {error}"]
+    return list(table_problems(document, "top"))
+
+
+def table_problems(table: dict[str, Any], name: str) -> Iterator[str]:
+    """Walk a table and those inside it; each with a figure needs its own source.
+
+    A figure is a number, a number written as text, or a list of either.
+    """
+    figures = [key for key, value in table.items() if _is_figure(value)]
+    source = table.get("source")
+    if figures and not (isinstance(source, str) and source.strip()):
+        yield f"{name}: {', '.join(figures)} has no source."
+    if isinstance(source, str) and source.startswith(UNSEEN):
+        if table.get("verified", True):
+            yield f"{name}: an unverified source must be marked verified = false."
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from table_problems(value, f"{name}.{key}")
+        elif isinstance(value, list):
+            for index, entry in enumerate(value, start=1):
+                if isinstance(entry, dict):
+                    yield from table_problems(entry, f"{name}.{key}[{index}]")
+
+
+def _is_figure(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, list):
+        return any(_is_figure(entry) for entry in value)
+    if isinstance(value, str):
+        return NUMBER.fullmatch(value) is not None
+    return isinstance(value, int | float | Decimal)
