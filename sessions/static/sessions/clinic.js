@@ -134,11 +134,14 @@
   const owner = (element) => element.closest("form") ?? element;
   let last = null; // the press to repeat from the bar: element, submitter, what failed
 
+  // Asked before htmx would put a second press into its queue and send it afterwards.
+  document.addEventListener("htmx:confirm", (event) => {
+    if (flights.has(owner(event.detail.elt))) event.preventDefault();
+  });
   document.addEventListener("htmx:beforeRequest", (event) => {
     const { elt, requestConfig } = event.detail;
     if (elt.matches("[data-live]")) return;
     const key = owner(elt);
-    if (flights.has(key)) { event.preventDefault(); return; }
     const press = requestConfig?.triggeringEvent;
     const button = press?.submitter ?? (elt.matches("button") ? elt : null);
     busy(key, button, requestConfig?.verb === "get");
@@ -223,7 +226,9 @@
     if (code === 401 || code === 403) {
       try { if (!(await sameUser())) return; } catch { return; }
     }
-    if (elt.matches("form")) elt.requestSubmit(button?.isConnected ? button : undefined);
+    // By its own button, so that the button's name and value travel with it again.
+    if (button?.isConnected) button.click();
+    else if (elt.matches("form")) elt.requestSubmit();
     else elt.click();
   });
 
@@ -236,8 +241,10 @@
       if (xhr.status === 200 || xhr.status === 204) { heard = Date.now(); tick(); }
       return;
     }
-    if (successful || xhr.status === 422) { const box = bar(); if (box) box.hidden = true; }
-    if (!successful) return;
+    if (!successful) return; // a question (422) is swapped and counts as answered
+    const box = bar();
+    if (box) box.hidden = true;
+    if (xhr.status === 422) return;
     delete owner(elt).dataset.dirty;
     elt.closest("[popover]:popover-open")?.hidePopover();
   });
@@ -322,20 +329,25 @@
     }
   });
 
-  // A chosen chip, tapped again, is cleared; htmx hears it as a change.
+  // A chosen chip, tapped again or with the space bar, is cleared; htmx hears a change.
   let chosen = null;
-  const remember = (event) => {
-    const radio = event.target.closest?.("label")?.control ?? event.target;
-    chosen = radio.matches?.("input[type=radio]") && radio.checked
+  const clearable = (target) => {
+    const radio = target.closest?.("label")?.control ?? target;
+    return radio.matches?.("input[type=radio]") && radio.checked
       && radio.closest(".chip, [data-clearable]") ? radio : null;
   };
-  document.addEventListener("pointerdown", remember);
-  document.addEventListener("keydown", (event) => { if (event.key === " ") remember(event); });
-  document.addEventListener("click", (event) => {
-    if (event.target !== chosen) return;
+  const clear = (radio) => {
     chosen = null;
-    event.target.checked = false;
-    event.target.dispatchEvent(new Event("change", { bubbles: true }));
+    radio.checked = false;
+    radio.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  document.addEventListener("pointerdown", (event) => { chosen = clearable(event.target); });
+  document.addEventListener("click", (event) => {
+    if (chosen && event.target === chosen) clear(chosen);
+  });
+  document.addEventListener("keydown", (event) => {
+    const radio = event.key === " " && clearable(event.target);
+    if (radio) { event.preventDefault(); clear(radio); }
   });
 
   document.addEventListener("click", (event) => {
