@@ -1,0 +1,70 @@
+from datetime import date
+
+import pytest
+
+from sessions.rules.names import NEAR, Named, folded, similar, slips
+
+BORN = date(1978, 3, 14)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("O'Brien-Núñez", "obrien nunez"),
+        ("O\u2019BRIEN", "obrien"),
+        ("Øster Łukasz", "oster lukasz"),
+        ("Weiß", "weiss"),
+        ("  van  der Berg ", "van der berg"),
+        ("ＷＩＤＥ", "wide"),
+        ("İbrahim", "ibrahim"),
+    ],
+)
+def test_folding_takes_away_case_accents_and_marks(text, expected):
+    assert folded(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("jansen", "janssen", 1),
+        ("smith", "smyth", 1),
+        ("maria", "amria", 1),
+        ("berg", "bergmann", NEAR + 1),
+        ("abc", "xyz", NEAR + 1),
+        ("", "ab", 2),
+        ("same", "same", 0),
+    ],
+)
+def test_slips_of_a_key_are_counted(one, other, expected):
+    assert slips(one, other, NEAR) == expected
+    assert slips(other, one, NEAR) == expected
+
+
+@pytest.mark.parametrize(
+    ("family", "given", "born", "expected"),
+    [
+        ("Jansen", "Maria", BORN, "same name and birth date"),
+        ("JANSEN", "María", date(1980, 1, 1), "same name"),
+        ("Maria", "Jansen", date(1980, 1, 1), "surname and given name swapped"),
+        ("Janssen", "Marie", date(1980, 1, 1), "almost the same name"),
+        ("Janssen", "Marie", BORN, "almost the same name and same birth date"),
+        ("Jansen", "Robert", BORN, "same surname and birth date"),
+        ("Okafor", "Robert", BORN, "same birth date"),
+        ("Jansen", "Robert", date(1980, 1, 1), ""),
+        ("Johansson", "Maria", date(1980, 1, 1), ""),
+        ("Janssens", "Marieke", date(1980, 1, 1), ""),
+    ],
+)
+def test_similar_names_are_named_with_the_reason(family, given, born, expected):
+    one = Named(family_name="Jansen", given_names="Maria", birth_date=BORN)
+    other = Named(family_name=family, given_names=given, birth_date=born)
+
+    assert similar(one, other) == expected
+    assert similar(other, one) == expected
+
+
+def test_two_letter_names_two_slips_apart_are_not_similar():
+    one = Named(family_name="Li", given_names="Wei", birth_date=BORN)
+    other = Named(family_name="Xu", given_names="Wei", birth_date=date(1990, 1, 1))
+
+    assert similar(one, other) == ""
