@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,25 +39,41 @@ def file_problems(path: Path) -> list[str]:
     return list(table_problems(document, "top"))
 
 
-def table_problems(table: dict[str, Any], name: str) -> Iterator[str]:
-    """Walk a table and those inside it; each with a figure needs its own source.
+def table_problems(
+    table: dict[str, Any], name: str, *, covered: bool = False
+) -> Iterator[str]:
+    """Walk a table and those inside it; each figure needs a source beside or above it.
 
-    A figure is a number, a number written as text, or a list of either.
+    A figure is a number, a number written as text, or a list of either. A source is
+    the text itself, or the keys of documents listed in `sources.toml`.
     """
     figures = [key for key, value in table.items() if _is_figure(value)]
     source = table.get("source")
-    if figures and not (isinstance(source, str) and source.strip()):
+    covered = covered or _is_source(source)
+    if figures and not covered:
         yield f"{name}: {', '.join(figures)} has no source."
-    if isinstance(source, str) and source.startswith(UNSEEN):
-        if table.get("verified", True):
-            yield f"{name}: an unverified source must be marked verified = false."
+    unseen = isinstance(source, str) and source.startswith(UNSEEN)
+    if unseen and table.get("verified", True):
+        yield f"{name}: an unverified source must be marked verified = false."
     for key, value in table.items():
         if isinstance(value, dict):
-            yield from table_problems(value, f"{name}.{key}")
+            yield from table_problems(value, f"{name}.{key}", covered=covered)
         elif isinstance(value, list):
             for index, entry in enumerate(value, start=1):
                 if isinstance(entry, dict):
-                    yield from table_problems(entry, f"{name}.{key}[{index}]")
+                    place = f"{name}.{key}[{index}]"
+                    yield from table_problems(entry, place, covered=covered)
+
+
+def _is_source(source: Any) -> bool:
+    if isinstance(source, list):
+        return bool(source) and _known_sources().issuperset(source)
+    return isinstance(source, str) and bool(source.strip())
+
+
+@cache
+def _known_sources() -> frozenset[str]:
+    return frozenset(read_toml(CATALOGUE / "sources.toml"))
 
 
 def _is_figure(value: Any) -> bool:

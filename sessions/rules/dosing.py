@@ -1,23 +1,49 @@
-"""From a body and an ordered dose to grams in vials, with every line of arithmetic."""
+"""From a body and an ordered dose to the grams of one day, line by line."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
-from typing import Any, Self
 
+from sessions.rules.dosing_policy import (
+    BASES,
+    POLICY_BASES,
+    DoseRangePolicy,
+    DosingError,
+    DosingPolicy,
+    DosingWeightPolicy,
+    RestartPolicy,
+    RoundingPolicy,
+)
 from sessions.rules.labels import Indication
 from sessions.rules.quantities import Number, exact, plain, to_decimal
-from sessions.rules.sources import Section, Setting, Source
+from sessions.rules.sources import Source
+from sessions.rules.vials import VialSet, vial_sets
+
+__all__ = [
+    "Body",
+    "Dose",
+    "DosingError",
+    "DosingPolicy",
+    "DosingWeight",
+    "Line",
+    "Ordered",
+    "RangeCheck",
+    "RestartPolicy",
+    "VialSet",
+    "WeightOption",
+    "adjusted_weight_kg",
+    "bmi",
+    "dose",
+    "dosing_weight",
+    "ideal_weight_kg",
+    "range_check",
+    "vial_sets",
+]
 
 CM_PER_INCH = Fraction("2.54")
-MOST_G = 1000
-"""More grams than this in one day is a typing mistake, whatever the weight."""
-
 DEVINE = Source(
     text="NBA BloodSTAR calculator https://nba.gov.au/bloodstar-calculator-adjusting"
     "-ig-dose-ideal-body-weight (Devine)"
@@ -25,214 +51,6 @@ DEVINE = Source(
 DEVINE_BASE_KG = {"male": Fraction(50), "female": Fraction("45.5")}
 DEVINE_KG_PER_INCH = Fraction("2.3")
 DEVINE_FROM_INCHES = 60
-
-BASES = ("actual", "ideal", "adjusted")
-POLICY_BASES = (*BASES, "adjusted_if_obese")
-ROUNDINGS = ("vial", "1 g", "5 g", "none")
-
-
-class DosingError(ValueError):
-    """A plan cannot be computed; `field` names the value that is missing or wrong."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
-
-
-# Policy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LadderPolicy:
-    """How to climb where the label gives only a start and a maximum."""
-
-    multiply_by: Setting[Decimal]
-    minutes: Setting[Decimal]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CeilingPolicy:
-    """Rates that a clinic never exceeds; the first is for patients at risk."""
-
-    at_risk_mg_per_kg_min: Setting[Decimal]
-    clinic_ml_per_kg_h: Setting[Decimal] | None
-    clinic_ml_per_h: Setting[Decimal] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundingPolicy:
-    """How far the dose may move to fill vials, and how fine the pump is."""
-
-    dose_to: Setting[str]
-    dose_limit_percent: Setting[Decimal]
-    pump_ml_per_h: Setting[Decimal]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DosingWeightPolicy:
-    """Which weight a dose is computed from, and for whom only the actual one."""
-
-    basis: Setting[str]
-    excess_factor: Setting[Decimal]
-    obese_bmi: Setting[Decimal]
-    obese_percent_of_ideal: Setting[Decimal]
-    min_age_years: Setting[Decimal]
-    min_height_cm: Setting[Decimal]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightPolicy:
-    """How old and how different a weight may be, and which are impossible."""
-
-    max_age_days: Setting[Decimal]
-    outer_limit_days: Setting[Decimal]
-    change_percent: Setting[Decimal]
-    least_kg: Setting[Decimal]
-    most_kg: Setting[Decimal]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoseRangePolicy:
-    """Where a dose outside the published range is refused, not only questioned."""
-
-    hard_times_highest: Setting[Decimal]
-    unsourced_most_g_per_kg: Setting[Decimal]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestartPolicy:
-    """How an infusion goes on after a pause or a reaction."""
-
-    method: Setting[str]
-    fraction: Setting[Decimal]
-    minutes: Setting[Decimal]
-    pause_minutes: Setting[Decimal]
-
-    METHODS = ("half_rate", "previous_step", "first_step")
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read the `[restart]` table; `DocumentError` names a wrong key."""
-        section = Section(document, "restart")
-        policy = cls(
-            method=section.choice("method", cls.METHODS),
-            fraction=section.number("fraction", most=Decimal("0.9")),
-            minutes=section.number("minutes"),
-            pause_minutes=section.number("pause_minutes"),
-        )
-        section.done()
-        return policy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntervalPolicy:
-    """Times between infusions that change what the next one is."""
-
-    long_gap_weeks: Setting[Decimal]
-    replacement_weeks: Setting[Decimal]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DosingPolicy:
-    """A clinic's approved choices for dose and rate, each with its source."""
-
-    ladder: LadderPolicy
-    ceiling: CeilingPolicy
-    rounding: RoundingPolicy
-    dosing_weight: DosingWeightPolicy
-    weight: WeightPolicy
-    dose_range: DoseRangePolicy
-    restart: RestartPolicy
-    intervals: IntervalPolicy
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read the dosing part of a protocol; `DocumentError` names a wrong key."""
-        return cls(
-            ladder=_ladder_policy(Section(document, "ladder")),
-            ceiling=_ceiling_policy(Section(document, "ceiling")),
-            rounding=_rounding_policy(Section(document, "rounding")),
-            dosing_weight=_dosing_weight_policy(Section(document, "dosing_weight")),
-            weight=_weight_policy(Section(document, "weight")),
-            dose_range=_dose_range_policy(Section(document, "dose_range")),
-            restart=RestartPolicy.from_document(document),
-            intervals=_interval_policy(Section(document, "intervals")),
-        )
-
-
-def _ladder_policy(section: Section) -> LadderPolicy:
-    policy = LadderPolicy(
-        multiply_by=section.number("multiply_by", above=1, most=2),
-        minutes=section.number("minutes"),
-    )
-    section.done()
-    return policy
-
-
-def _ceiling_policy(section: Section) -> CeilingPolicy:
-    policy = CeilingPolicy(
-        at_risk_mg_per_kg_min=section.number("at_risk_mg_per_kg_min"),
-        clinic_ml_per_kg_h=section.optional_number("clinic_ml_per_kg_h"),
-        clinic_ml_per_h=section.optional_number("clinic_ml_per_h"),
-    )
-    section.done()
-    return policy
-
-
-def _rounding_policy(section: Section) -> RoundingPolicy:
-    policy = RoundingPolicy(
-        dose_to=section.choice("dose_to", ROUNDINGS),
-        dose_limit_percent=section.number("dose_limit_percent", most=20),
-        pump_ml_per_h=section.number("pump_ml_per_h", most=1),
-    )
-    section.done()
-    return policy
-
-
-def _dosing_weight_policy(section: Section) -> DosingWeightPolicy:
-    policy = DosingWeightPolicy(
-        basis=section.choice("basis", POLICY_BASES),
-        excess_factor=section.number("excess_factor", most=1),
-        obese_bmi=section.number("obese_bmi"),
-        obese_percent_of_ideal=section.number("obese_percent_of_ideal", above=100),
-        min_age_years=section.number("min_age_years"),
-        min_height_cm=section.number("min_height_cm"),
-    )
-    section.done()
-    return policy
-
-
-def _weight_policy(section: Section) -> WeightPolicy:
-    policy = WeightPolicy(
-        max_age_days=section.number("max_age_days", most=180),
-        outer_limit_days=section.number("outer_limit_days", most=180),
-        change_percent=section.number("change_percent", most=100),
-        least_kg=section.number("least_kg"),
-        most_kg=section.number("most_kg"),
-    )
-    section.done()
-    return policy
-
-
-def _dose_range_policy(section: Section) -> DoseRangePolicy:
-    policy = DoseRangePolicy(
-        hard_times_highest=section.number("hard_times_highest", most=2),
-        unsourced_most_g_per_kg=section.number("unsourced_most_g_per_kg"),
-    )
-    section.done()
-    return policy
-
-
-def _interval_policy(section: Section) -> IntervalPolicy:
-    policy = IntervalPolicy(
-        long_gap_weeks=section.number("long_gap_weeks"),
-        replacement_weeks=section.number("replacement_weeks"),
-    )
-    section.done()
-    return policy
-
-
-# Dosing weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,18 +147,15 @@ def dosing_weight(
         _require_height_and_sex(body)
     options, lines = _weight_options(body, policy)
     chosen, because = _choose(wanted, body, policy, options)
-    refused = ""
-    if chosen.exact_kg is None:
+    kg, refused = chosen.exact_kg, ""
+    if kg is None:
         refused = f"{wanted} weight not used: {chosen.excluded_because}"
-        chosen, because = (
-            options[0],
-            "actual weight, because " + chosen.excluded_because,
-        )
-    assert chosen.exact_kg is not None
+        because = f"actual weight, because {chosen.excluded_because}"
+        chosen, kg = options[0], exact(body.weight_kg)
     index = bmi(body.weight_kg, body.height_cm) if body.height_cm else None
     return DosingWeight(
         basis=chosen.basis,
-        exact_kg=chosen.exact_kg,
+        exact_kg=kg,
         because=because,
         source=policy.basis.source,
         bmi=None if index is None else to_decimal(index),
@@ -377,9 +192,8 @@ def _weight_options(
     because = _excluded(body, policy)
     if not because and (body.height_cm is None or body.sex not in DEVINE_BASE_KG):
         because = "height or sex not known"
-    if because:
+    if because or body.height_cm is None or body.sex is None:
         return (actual, *_without("ideal", "adjusted", because=because)), ()
-    assert body.height_cm is not None and body.sex is not None
     ideal = ideal_weight_kg(body.height_cm, body.sex)
     ideal_line = Line(
         name="Ideal weight (Devine)",
@@ -440,9 +254,6 @@ def _choose(
             f"{plain(policy.obese_percent_of_ideal.value)} %"
         )
     return by_basis["actual"], "actual weight: not obese by the policy"
-
-
-# Dose range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -562,178 +373,6 @@ def _unsourced(
     )
 
 
-# Vials and rounding
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VialSet:
-    """Vials for one day: what is dispensed, given and thrown away."""
-
-    vials_g: tuple[Decimal, ...]
-    given_g: Decimal
-    calculated_g: Decimal
-
-    @property
-    def dispensed_g(self) -> Decimal:
-        """What the vials hold together."""
-        return sum(self.vials_g, Decimal(0))
-
-    @property
-    def waste_g(self) -> Decimal:
-        """What is left in the last vial and discarded."""
-        return self.dispensed_g - self.given_g
-
-    @property
-    def difference_percent(self) -> Decimal:
-        """How far the given dose is from the calculated one."""
-        difference = exact(self.given_g) - exact(self.calculated_g)
-        return to_decimal(difference * 100 / exact(self.calculated_g))
-
-
-def vial_sets(
-    calculated_g: Number,
-    sizes_g: tuple[Decimal, ...],
-    policy: RoundingPolicy,
-    *,
-    stock: Mapping[Decimal, int] | None = None,
-) -> tuple[VialSet, ...]:
-    """The vial set that the policy chooses, then the alternatives worth showing.
-
-    The dose moves to the nearest sum of vials (or whole number of grams) within the
-    clinic's limit; of two equally near, the lower. Outside the limit the exact dose
-    is given from the vials that waste least. Equal sums take the fewest vials.
-    With `stock`, no more vials are taken than there are.
-
-    Raises `DosingError` when the stock cannot hold the dose.
-    """
-    dose = exact(calculated_g)
-    if not 0 < dose <= MOST_G:
-        raise DosingError("dose", f"A dose of more than 0 and up to {MOST_G} g a day.")
-    shelf = _Shelf(sizes_g, stock)
-    limit = dose * exact(policy.dose_limit_percent.value) / 100
-    calculated = to_decimal(calculated_g, rounding=ROUND_DOWN)
-    below, above = shelf.nearest_sums(dose)
-    sums = [total for total in (below, above) if total]
-    targets = [*_targets(dose, limit, policy.dose_to.value, sums), exact(calculated)]
-    found: list[VialSet] = []
-    for given in [*targets, *sums]:
-        vials = shelf.least_waste(given)
-        if vials is None:
-            continue
-        candidate = VialSet(
-            vials_g=vials, given_g=to_decimal(given), calculated_g=calculated
-        )
-        if candidate not in found:
-            found.append(candidate)
-    if not found:
-        raise DosingError("stock", "The stock does not hold enough vials of this size.")
-    return tuple(found)
-
-
-def _targets(
-    dose: Fraction, limit: Fraction, dose_to: str, sums: list[Fraction]
-) -> list[Fraction]:
-    """The doses the policy would round to, best first; empty if none is near enough."""
-    if dose_to == "none":
-        return []
-    if dose_to == "vial":
-        candidates = sums
-    else:
-        grams = int(dose_to.removesuffix(" g"))
-        lower = dose // grams * grams
-        candidates = [Fraction(lower), Fraction(lower + grams)]
-    near = [total for total in candidates if total and abs(total - dose) <= limit]
-    return sorted(near, key=lambda total: (abs(total - dose), total))[:1]
-
-
-class _Shelf:
-    """The vial sizes at hand, and the sums that can be made of them."""
-
-    def __init__(
-        self, sizes_g: tuple[Decimal, ...], stock: Mapping[Decimal, int] | None
-    ) -> None:
-        sizes = tuple(sorted((exact(size) for size in sizes_g), reverse=True))
-        scale = math.lcm(*(size.denominator for size in sizes))
-        common = math.gcd(*(int(size * scale) for size in sizes))
-        self._unit = Fraction(common, scale)
-        self._sizes = tuple(int(size / self._unit) for size in sizes)
-        counts = {exact(size): count for size, count in (stock or {}).items()}
-        self._limits = (
-            None if stock is None else tuple(counts.get(size, 0) for size in sizes)
-        )
-
-    def nearest_sums(self, dose: Fraction) -> tuple[Fraction | None, Fraction | None]:
-        """The largest sum not above the dose, and the smallest not below it."""
-        reachable = self._sums(dose)
-        index = int(dose // self._unit)
-        below = next((i for i in range(index, 0, -1) if i in reachable), None)
-        top = max(reachable, default=0)
-        at_least = -int(-dose // self._unit)
-        above = next((i for i in range(at_least, top + 1) if i in reachable), None)
-        return self._grams(below), self._grams(above)
-
-    def least_waste(self, given: Fraction) -> tuple[Decimal, ...] | None:
-        """The fewest vials of the smallest sum that holds what is given."""
-        _, total = self.nearest_sums(given)
-        if total is None:
-            return None
-        counts = self._sums(given)[int(total / self._unit)]
-        return tuple(
-            to_decimal(size * self._unit)
-            for size, count in zip(self._sizes, counts, strict=True)
-            for _ in range(count)
-        )
-
-    def _sums(self, dose: Fraction) -> Mapping[int, tuple[int, ...]]:
-        # A sum above dose + largest vial is never nearer nor less wasteful. Rounded
-        # up to hundreds of grams, so that one table serves many doses.
-        top_g = -(-(dose + self._sizes[0] * self._unit) // 100) * 100
-        return _fewest_vials(self._sizes, self._limits, int(top_g // self._unit))
-
-    def _grams(self, units: int | None) -> Fraction | None:
-        return None if units is None else units * self._unit
-
-
-@lru_cache(maxsize=64)
-def _fewest_vials(
-    sizes: tuple[int, ...], limits: tuple[int, ...] | None, top: int
-) -> Mapping[int, tuple[int, ...]]:
-    """For each sum up to `top`, the counts of the fewest vials that make it.
-
-    Dynamic programming over sums. Counts are split into powers of two, so that a
-    limit of n vials costs log n passes; nothing here grows exponentially. Sizes
-    come largest first and a later pass must be strictly better, so equal counts
-    keep the larger vials.
-    """
-    best: dict[int, tuple[int, ...]] = {0: (0,) * len(sizes)}
-    fewest = [0] + [top + 1] * top
-    for index, size in enumerate(sizes):
-        available = top // size if limits is None else min(limits[index], top // size)
-        for lot in _powers_of_two(available):
-            for total in range(top, size * lot - 1, -1):
-                before = total - size * lot
-                if before in best and fewest[before] + lot < fewest[total]:
-                    counts = list(best[before])
-                    counts[index] += lot
-                    best[total] = tuple(counts)
-                    fewest[total] = fewest[before] + lot
-    del best[0]
-    return best
-
-
-def _powers_of_two(count: int) -> list[int]:
-    """Lots whose partial sums make every number from 0 to `count`."""
-    lots, lot = [], 1
-    while count > 0:
-        lots.append(min(lot, count))
-        count -= lots[-1]
-        lot *= 2
-    return lots
-
-
-# Dose
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ordered:
     """The dose of a whole course as it was ordered: per kilogram or in grams."""
@@ -832,11 +471,10 @@ def _course_grams(
             unit="g",
         )
         return grams, [line]
-    assert ordered.total_g is not None
-    grams = exact(ordered.total_g)
+    grams = exact(ordered.total_g or 0)
     line = Line(
         name="Fixed dose of the course, per kilogram",
-        arithmetic=f"{plain(ordered.total_g)} g ÷ {plain(weight.kg)} kg",
+        arithmetic=f"{plain(grams)} g ÷ {plain(weight.kg)} kg",
         result=to_decimal(grams / weight.exact_kg),
         unit="g/kg",
     )

@@ -131,7 +131,7 @@ class Caution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgeLimit:
-    """The age from which a product is labelled; younger patients are stopped or warned."""
+    """The age from which a product is labelled; the younger are stopped or warned."""
 
     years: int
     hard: bool
@@ -323,9 +323,9 @@ def _find(
 ) -> tuple[LabelRates | None, str]:
     for place, indication, because in _places(indication_key, region):
         for rates in product.rates:
-            if (rates.region, rates.indication_key) == (place, indication):
-                if rates.use == use:
-                    return rates, because
+            found = (rates.region, rates.indication_key, rates.use)
+            if found == (place, indication, use):
+                return rates, because
     return None, ""
 
 
