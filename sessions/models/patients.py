@@ -1,12 +1,20 @@
 """A person who is treated, and what is known about them."""
 
 from datetime import date
+from typing import Self
 
 from django.db import models
 from django.db.models import Q
 
 from sessions.models.base import ClinicalQuerySet, ClinicalRow, Owned
 from sessions.models.fields import Choice, Measure, Prose, Text
+from sessions.rules.names import Named, folded, possible_days, similar
+
+
+MONTHS = (
+    *("january", "february", "march", "april", "may", "june", "july"),
+    *("august", "september", "october", "november", "december"),
+)
 
 
 class Sex(models.TextChoices):
@@ -16,6 +24,25 @@ class Sex(models.TextChoices):
     MALE = "male", "Male"
     OTHER = "other", "Other"
     UNKNOWN = "unknown", "Unknown"
+
+
+class PatientQuerySet(ClinicalQuerySet):
+    def matching(self, words: str) -> Self:
+        """Patients of whom every word is part of a name, the MRN or the birth date."""
+        every = Q()
+        for word in words.casefold().split():
+            every &= (
+                Q(search_text__contains=word)
+                | Q(search_text__contains=folded(word) or word)
+                | Q(birth_date__in=possible_days(word))
+            )
+        return self.filter(every)
+
+    def similar_to(self, person: Named, *, but: int | None = None) -> list:
+        """Pairs of patient and reason for everybody easily confused with `person`."""
+        people = self.exclude(pk=but) if but else self
+        found = [(other, similar(person, other)) for other in people]
+        return [(other, why) for other, why in found if why]
 
 
 class Patient(Owned):
@@ -35,7 +62,7 @@ class Patient(Owned):
     created_at = models.DateTimeField()
     created_by = models.ForeignKey("infusions.User", models.PROTECT, related_name="+")
 
-    objects = ClinicalQuerySet.as_manager()
+    objects = PatientQuerySet.as_manager()
 
     class Meta:
         ordering = ["family_name", "given_names", "birth_date"]
@@ -54,6 +81,17 @@ class Patient(Owned):
     def initials(self) -> str:
         """First letters of the first given name and of the surname, as on a wristband."""
         return f"{self.given_names.strip()[:1]}{self.family_name.strip()[:1]}".upper()
+
+    def write_search_text(self) -> None:
+        """Write down what a search looks in: MRN, birth date in several forms, names."""
+        born = self.birth_date
+        parts = (
+            self.mrn.casefold(),
+            f"{born:%Y-%m-%d %d.%m.%Y %d/%m/%Y} {born.day} {MONTHS[born.month - 1]}",
+            f"{born.year} {folded(self.family_name)} {folded(self.given_names)}",
+        )
+        room = self._meta.get_field("search_text").max_length
+        self.search_text = " ".join(parts)[:room]
 
     def age_on(self, day: date) -> int:
         """Completed years of life on `day`."""
@@ -75,7 +113,7 @@ class Weight(PatientRow):
     """One measured body weight (FHIR Observation, LOINC 29463-7)."""
 
     weight_kg = Measure(low="0.2", high="650", digits=6, places=2)
-    as_typed = Text(max_length=20)
+    as_typed = Text(max_length=40)
     confirmed_implausible = models.BooleanField(default=False)
     source = Text(max_length=200, blank=True)
 
@@ -84,7 +122,7 @@ class Height(PatientRow):
     """One measured body height (FHIR Observation, LOINC 8302-2)."""
 
     height_cm = Measure(low="20", high="280", digits=5, places=1)
-    as_typed = Text(max_length=20)
+    as_typed = Text(max_length=40)
     source = Text(max_length=200, blank=True)
 
     class Meta(PatientRow.Meta):

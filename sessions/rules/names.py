@@ -43,6 +43,39 @@ def folded(text: str) -> str:
     return _BETWEEN_WORDS.sub(" ", plain).strip()
 
 
+_DAY = re.compile(r"([0-9]{1,4})[./-]([0-9]{1,2})[./-]([0-9]{1,4})|([0-9]{8})")
+
+
+def possible_days(word: str) -> list[date]:
+    """Every day that a word may mean: `1978-03-14`, `14.3.1978`, `03/14/1978`, `14031978`.
+
+    Where day and month could be swapped, both days are meant: a search shows one
+    patient too many rather than one too few.
+    """
+    match = _DAY.fullmatch(word)
+    if not match:
+        return []
+    first, second, third, digits = match.groups()
+    if digits:
+        readings = [
+            (digits[:4], digits[4:6], digits[6:]),
+            (digits[4:], digits[2:4], digits[:2]),
+            (digits[4:], digits[:2], digits[2:4]),
+        ]
+    elif len(first) == 4:
+        readings = [(first, second, third)]
+    else:
+        readings = [(third, second, first), (third, first, second)]
+    return [day for reading in readings if (day := _day(*reading))]
+
+
+def _day(year: str, month: str, day: str) -> date | None:
+    try:
+        return date(int(year), int(month), int(day)) if int(year) >= 1900 else None
+    except ValueError:
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
     """What tells one person from another on a list."""

@@ -2,7 +2,7 @@ from datetime import date
 
 import pytest
 
-from sessions.rules.names import NEAR, Named, folded, similar, slips
+from sessions.rules.names import NEAR, Named, folded, possible_days, similar, slips
 
 BORN = date(1978, 3, 14)
 
@@ -68,3 +68,23 @@ def test_two_letter_names_two_slips_apart_are_not_similar():
     other = Named(family_name="Xu", given_names="Wei", birth_date=date(1990, 1, 1))
 
     assert similar(one, other) == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "days"),
+    [
+        ("1978-03-14", [BORN]),
+        ("14.3.1978", [BORN]),
+        ("14/03/1978", [BORN]),
+        ("03/14/1978", [BORN]),
+        ("19780314", [BORN]),
+        ("14031978", [BORN]),
+        ("04/03/1978", [date(1978, 3, 4), date(1978, 4, 3)]),
+        ("1978", []),
+        ("31.02.1978", []),
+        ("14.3.78", []),
+        ("MRN-1978-03", []),
+    ],
+)
+def test_a_word_may_mean_a_birth_date(word, days):
+    assert possible_days(word) == days
