@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any
 
-from sessions.rules.sources import Section, Setting
+from sessions.rules.documents import Fields
+from sessions.rules.sources import Setting
 
 BASES = ("actual", "ideal", "adjusted")
 POLICY_BASES = (*BASES, "adjusted_if_obese")
 ROUNDINGS = ("vial", "1 g", "5 g", "none")
+RESTART_METHODS = ("half_rate", "previous_step", "first_step")
 
 
 class DosingError(ValueError):
@@ -88,20 +90,10 @@ class RestartPolicy:
     minutes: Setting[Decimal]
     pause_minutes: Setting[Decimal]
 
-    METHODS = ("half_rate", "previous_step", "first_step")
-
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
+    def from_document(cls, document: Mapping[str, Any]) -> RestartPolicy:
         """Read the `[restart]` table; `DocumentError` names a wrong key."""
-        section = Section(document, "restart")
-        policy = cls(
-            method=section.choice("method", cls.METHODS),
-            fraction=section.number("fraction", most=Decimal("0.9")),
-            minutes=section.number("minutes"),
-            pause_minutes=section.number("pause_minutes"),
-        )
-        section.done()
-        return policy
+        return _restart_policy(Fields("dosing", document).child("restart"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,87 +118,133 @@ class DosingPolicy:
     intervals: IntervalPolicy
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
+    def from_document(cls, document: Mapping[str, Any]) -> DosingPolicy:
         """Read the dosing part of a protocol; `DocumentError` names a wrong key."""
-        return cls(
-            ladder=_ladder_policy(Section(document, "ladder")),
-            ceiling=_ceiling_policy(Section(document, "ceiling")),
-            rounding=_rounding_policy(Section(document, "rounding")),
-            dosing_weight=_dosing_weight_policy(Section(document, "dosing_weight")),
-            weight=_weight_policy(Section(document, "weight")),
-            dose_range=_dose_range_policy(Section(document, "dose_range")),
-            restart=RestartPolicy.from_document(document),
-            intervals=_interval_policy(Section(document, "intervals")),
+        document_fields = Fields("dosing", document)
+        child = document_fields.child
+        policy = DosingPolicy(
+            ladder=_ladder_policy(child("ladder")),
+            ceiling=_ceiling_policy(child("ceiling")),
+            rounding=_rounding_policy(child("rounding")),
+            dosing_weight=_dosing_weight_policy(child("dosing_weight")),
+            weight=_weight_policy(child("weight")),
+            dose_range=_dose_range_policy(child("dose_range")),
+            restart=_restart_policy(child("restart")),
+            intervals=_interval_policy(child("intervals")),
         )
+        document_fields.done()
+        return policy
 
 
-def _ladder_policy(section: Section) -> LadderPolicy:
+def _number(
+    table: Fields, key: str, *, above: int = 0, most: str | None = None
+) -> Setting[Decimal]:
+    """Read a number that is more than `above` and at most `most`."""
+    setting = table.setting(key)
+    if setting.value <= above:
+        raise table.fail(key, f"must be more than {above}")
+    if most is not None and setting.value > Decimal(most):
+        raise table.fail(key, f"must be at most {most}")
+    return setting
+
+
+def _optional_number(table: Fields, key: str) -> Setting[Decimal] | None:
+    """Read a number that a clinic may leave out."""
+    return _number(table, key) if key in table.table else None
+
+
+def _choice(table: Fields, key: str, allowed: tuple[str, ...]) -> Setting[str]:
+    """Read a word that must be one of those allowed."""
+    entry = table.child(key)
+    word = entry.text("value")
+    if word not in allowed:
+        raise table.fail(key, f"is {word!r}, not one of {', '.join(allowed)}")
+    setting = Setting(
+        value=word, source=entry.source(), note=entry.text("note", default="")
+    )
+    entry.done()
+    return setting
+
+
+def _ladder_policy(table: Fields) -> LadderPolicy:
     policy = LadderPolicy(
-        multiply_by=section.number("multiply_by", above=1, most=2),
-        minutes=section.number("minutes"),
+        multiply_by=_number(table, "multiply_by", above=1, most="2"),
+        minutes=_number(table, "minutes"),
     )
-    section.done()
+    table.done()
     return policy
 
 
-def _ceiling_policy(section: Section) -> CeilingPolicy:
+def _ceiling_policy(table: Fields) -> CeilingPolicy:
     policy = CeilingPolicy(
-        at_risk_mg_per_kg_min=section.number("at_risk_mg_per_kg_min"),
-        clinic_ml_per_kg_h=section.optional_number("clinic_ml_per_kg_h"),
-        clinic_ml_per_h=section.optional_number("clinic_ml_per_h"),
+        at_risk_mg_per_kg_min=_number(table, "at_risk_mg_per_kg_min"),
+        clinic_ml_per_kg_h=_optional_number(table, "clinic_ml_per_kg_h"),
+        clinic_ml_per_h=_optional_number(table, "clinic_ml_per_h"),
     )
-    section.done()
+    table.done()
     return policy
 
 
-def _rounding_policy(section: Section) -> RoundingPolicy:
+def _rounding_policy(table: Fields) -> RoundingPolicy:
     policy = RoundingPolicy(
-        dose_to=section.choice("dose_to", ROUNDINGS),
-        dose_limit_percent=section.number("dose_limit_percent", most=20),
-        pump_ml_per_h=section.number("pump_ml_per_h", most=1),
+        dose_to=_choice(table, "dose_to", ROUNDINGS),
+        dose_limit_percent=_number(table, "dose_limit_percent", most="20"),
+        pump_ml_per_h=_number(table, "pump_ml_per_h", most="1"),
     )
-    section.done()
+    table.done()
     return policy
 
 
-def _dosing_weight_policy(section: Section) -> DosingWeightPolicy:
+def _dosing_weight_policy(table: Fields) -> DosingWeightPolicy:
     policy = DosingWeightPolicy(
-        basis=section.choice("basis", POLICY_BASES),
-        excess_factor=section.number("excess_factor", most=1),
-        obese_bmi=section.number("obese_bmi"),
-        obese_percent_of_ideal=section.number("obese_percent_of_ideal", above=100),
-        min_age_years=section.number("min_age_years"),
-        min_height_cm=section.number("min_height_cm"),
+        basis=_choice(table, "basis", POLICY_BASES),
+        excess_factor=_number(table, "excess_factor", most="1"),
+        obese_bmi=_number(table, "obese_bmi"),
+        obese_percent_of_ideal=_number(table, "obese_percent_of_ideal", above=100),
+        min_age_years=_number(table, "min_age_years"),
+        min_height_cm=_number(table, "min_height_cm"),
     )
-    section.done()
+    table.done()
     return policy
 
 
-def _weight_policy(section: Section) -> WeightPolicy:
+def _weight_policy(table: Fields) -> WeightPolicy:
     policy = WeightPolicy(
-        max_age_days=section.number("max_age_days", most=180),
-        outer_limit_days=section.number("outer_limit_days", most=180),
-        change_percent=section.number("change_percent", most=100),
-        least_kg=section.number("least_kg"),
-        most_kg=section.number("most_kg"),
+        max_age_days=_number(table, "max_age_days", most="180"),
+        outer_limit_days=_number(table, "outer_limit_days", most="180"),
+        change_percent=_number(table, "change_percent", most="100"),
+        least_kg=_number(table, "least_kg"),
+        most_kg=_number(table, "most_kg"),
     )
-    section.done()
+    table.done()
     return policy
 
 
-def _dose_range_policy(section: Section) -> DoseRangePolicy:
+def _dose_range_policy(table: Fields) -> DoseRangePolicy:
     policy = DoseRangePolicy(
-        hard_times_highest=section.number("hard_times_highest", most=2),
-        unsourced_most_g_per_kg=section.number("unsourced_most_g_per_kg"),
+        hard_times_highest=_number(table, "hard_times_highest", most="2"),
+        unsourced_most_g_per_kg=_number(table, "unsourced_most_g_per_kg"),
     )
-    section.done()
+    table.done()
     return policy
 
 
-def _interval_policy(section: Section) -> IntervalPolicy:
-    policy = IntervalPolicy(
-        long_gap_weeks=section.number("long_gap_weeks"),
-        replacement_weeks=section.number("replacement_weeks"),
+def _restart_policy(table: Fields) -> RestartPolicy:
+    policy = RestartPolicy(
+        method=_choice(table, "method", RESTART_METHODS),
+        # Never the rate before the pause (H11), so well below the whole of it.
+        fraction=_number(table, "fraction", most="0.9"),
+        minutes=_number(table, "minutes"),
+        pause_minutes=_number(table, "pause_minutes"),
     )
-    section.done()
+    table.done()
+    return policy
+
+
+def _interval_policy(table: Fields) -> IntervalPolicy:
+    policy = IntervalPolicy(
+        long_gap_weeks=_number(table, "long_gap_weeks"),
+        replacement_weeks=_number(table, "replacement_weeks"),
+    )
+    table.done()
     return policy

@@ -256,6 +256,8 @@ class LabelLookup:
     at_risk_is_label: bool
     at_risk_note: str
     prior_reaction: LabelStep | None
+    experienced_note: str
+    """The label's condition for the rates of experienced patients, if they apply."""
 
     @property
     def start(self) -> LabelStep:
@@ -287,13 +289,16 @@ def label_for(
     Raises `LabelError` when the product has no rates.
     """
     ladder, because = _ladder_rates(product, indication_key, region)
-    steps, gives_steps = ladder.steps, ladder.gives_steps
-    if experience == "experienced":
-        steps, gives_steps = _for_experienced(product, indication_key, region, ladder)
-    else:
+    steps, gives_steps, experienced_note = ladder.steps, ladder.gives_steps, ""
+    if experience == "first":
         steps = _for_first(product, indication_key, region, steps)
-    at_risk = _limit(product, "at_risk", indication_key, region)
-    reacted = _limit(product, "prior_reaction", indication_key, region)
+    else:
+        experienced = _find(product, "experienced", indication_key, region)[0]
+        if experienced is not None:
+            steps, gives_steps = _for_experienced(ladder, experienced)
+            experienced_note = experienced.steps[-1].note
+    at_risk = _find(product, "at_risk", indication_key, region)[0]
+    reacted = _find(product, "prior_reaction", indication_key, region)[0]
     wants_at_risk = patient_class == "at_risk" and at_risk is not None
     return LabelLookup(
         steps=steps,
@@ -304,6 +309,7 @@ def label_for(
         at_risk_is_label=at_risk.is_label if at_risk else True,
         at_risk_note=at_risk.note if at_risk and wants_at_risk else "",
         prior_reaction=reacted.maximum if reacted and prior_reaction else None,
+        experienced_note=experienced_note,
     )
 
 
@@ -358,16 +364,13 @@ def _for_first(
 
 
 def _for_experienced(
-    product: Product, indication_key: str, region: str, ladder: LabelRates
+    ladder: LabelRates, rates: LabelRates
 ) -> tuple[tuple[LabelStep, ...], bool]:
-    """Change the ladder where the label prints rows for experienced patients.
+    """Change the ladder by the rows that the label prints for experienced patients.
 
     Rows that begin at a later step extend the ladder; rows with a maximum of
     their own replace it; a lone first row only starts it higher.
     """
-    rates, _ = _find(product, "experienced", indication_key, region)
-    if rates is None:
-        return ladder.steps, ladder.gives_steps
     if rates.steps[0].step > 1:
         return ladder.steps + rates.steps, ladder.gives_steps
     if rates.maximum is not None:
@@ -375,9 +378,3 @@ def _for_experienced(
     start = rates.steps[0]
     above = tuple(s for s in ladder.steps if s.ml_per_kg_h > start.ml_per_kg_h)
     return (start, *above), ladder.gives_steps
-
-
-def _limit(
-    product: Product, use: str, indication_key: str, region: str
-) -> LabelRates | None:
-    return _find(product, use, indication_key, region)[0]

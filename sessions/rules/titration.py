@@ -270,6 +270,12 @@ def _warnings(
     if not label.stated:
         text = f"The rate is {label.because}."
         yield _soft("rate_not_stated", text, label.maximum.source)
+    if label.experienced_note:
+        yield _soft(
+            "experienced_rates",
+            f"Rates for experienced patients: {label.experienced_note}.",
+            label.maximum.source,
+        )
     if label.at_risk_note and label.at_risk is None:
         text = f"Patients at risk: {label.at_risk_note}. {top.limit.text}."
         yield _soft("at_risk_without_figure", text, top.source)
