@@ -91,7 +91,7 @@ def assess(chart: Chart, policy: Policy) -> Assessment:
         chart.rate,
         phase=chart.phase,
         protocol=policy.label,
-        restart_fractions=monitoring.restart_fractions,
+        restart=policy.dosing.restart,
     )
     return Assessment(
         findings=recommendation.findings, recommendation=recommendation, news2=score

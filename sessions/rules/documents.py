@@ -59,7 +59,7 @@ class Fields:
 
     def optional_number(self, key: str) -> Decimal | None:
         """Read a decimal that may be left out."""
-        return self.number(key) if key in self.table else self._absent(key)
+        return self.number(key) if key in self.table else None
 
     def minutes(self, key: str) -> int:
         """Read a whole number above zero, written as text or number."""
@@ -70,10 +70,7 @@ class Fields:
 
     def optional_minutes(self, key: str) -> int | None:
         """Read a whole number that may be left out."""
-        return self.minutes(key) if key in self.table else self._absent(key)
-
-    def _absent(self, key: str) -> None:
-        self.read.add(key)
+        return self.minutes(key) if key in self.table else None
 
     def texts(self, key: str, *, default: Any = ...) -> tuple[str, ...]:
         """Read a list of texts."""

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import total_ordering
 
+from sessions.rules.quantities import plain
 from sessions.rules.sources import Source
 
 
@@ -100,7 +101,8 @@ class Finding:
 
     `because` says what was found, `calls_for` names (never commands) what the
     protocol calls for, `clears` what would settle it. `holds_start` means no Start
-    without a prescriber; `work_list` that it goes to the list of things to report.
+    without a prescriber; `work_list` that it goes to the list of things to report, `restarts` that
+    the protocol names a restart after the pause it calls for.
     """
 
     rule: str
@@ -114,7 +116,7 @@ class Finding:
     note: str = ""
     clears: str = ""
     series: str = ""
-    restart: str = ""
+    restarts: bool = False
     recheck_minutes: int | None = None
     escalates_minutes: int | None = None
     accepted_baseline: bool = False
@@ -137,5 +139,5 @@ def shown(name: str, value: Decimal | int | str) -> str:
     if isinstance(value, str):
         return value
     if name == "temperature_c":
-        return f"{value:.1f}" if value == round(value, 1) else f"{value.normalize():f}"
-    return f"{Decimal(value).normalize():f}"
+        return plain(Decimal(value), 1)
+    return plain(Decimal(value))

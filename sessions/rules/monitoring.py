@@ -24,11 +24,9 @@ class Schedule:
     paused_minutes: Setting[Decimal]
     due_before_minutes: Setting[Decimal]
     late_after_minutes: Setting[Decimal]
-    step_minutes: Setting[Decimal]
     step_overdue_minutes: Setting[Decimal]
     observation_minutes: Setting[Decimal]
     observation_first_minutes: Setting[Decimal]
-    long_gap_days: Setting[Decimal]
 
     @classmethod
     def read(cls, table: Fields) -> Schedule:
@@ -169,25 +167,14 @@ def state_at(due: Due, at: datetime, schedule: Schedule) -> str:
     return "due" if at <= due.at + span(schedule.late_after_minutes) else "late"
 
 
-def step_up_ready(
-    *, minutes_at_step: Decimal, step_minutes: Decimal | None, schedule: Schedule
-) -> bool:
-    """Whether the present rung's time is over: the ladder's own minutes, or the plan's."""
-    needed = step_minutes if step_minutes is not None else schedule.step_minutes.value
-    return minutes_at_step >= needed
-
-
 def observation_minutes(
     schedule: Schedule,
     *,
     first_infusion: bool,
     brand_switch: bool = False,
-    days_since_last: int | None = None,
+    long_gap: bool = False,
 ) -> Setting[Decimal]:
     """How long to observe: longer for a first infusion, another brand or a long gap."""
-    long_gap = (
-        days_since_last is not None and days_since_last > schedule.long_gap_days.value
-    )
     if first_infusion or brand_switch or long_gap:
         return schedule.observation_first_minutes
     return schedule.observation_minutes

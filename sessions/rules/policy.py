@@ -61,7 +61,6 @@ class MonitoringPolicy:
     news2: News2Chart
     schedule: Schedule
     time_rules: TimeRules
-    restart_fractions: Mapping[str, Decimal]
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> MonitoringPolicy:
@@ -88,7 +87,6 @@ class MonitoringPolicy:
             news2=News2Chart.read(fields.child("news2")),
             schedule=Schedule.read(fields.child("schedule")),
             time_rules=reader.time_rules(fields.child("time_rules")),
-            restart_fractions=_read_fractions(fields.child("restarts")),
         )
         fields.done()
         policy.check()
@@ -102,11 +100,6 @@ class MonitoringPolicy:
         twice = {rule for rule in rules if rules.count(rule) > 1}
         if twice:
             raise DocumentError(f"monitoring: rule {min(twice)} is there twice")
-        for act in self.acts.values():
-            if act.restart and act.restart not in self.restart_fractions:
-                raise DocumentError(
-                    f"monitoring.acts.{act.code}.restart: names no restart"
-                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,15 +231,6 @@ def _read_signs(fields: Fields) -> Mapping[str, frozenset[str]]:
     signs = {name: frozenset(fields.texts(name)) for name in fields.table}
     fields.done()
     return signs
-
-
-def _read_fractions(fields: Fields) -> Mapping[str, Decimal]:
-    settings = {name: fields.setting(name) for name in fields.table}
-    for name, setting in settings.items():
-        if not 0 < setting.value < 1:
-            raise fields.fail(name, "is not between 0 and 1")
-    fields.done()
-    return {name: setting.value for name, setting in settings.items()}
 
 
 def _read_reactions(fields: Fields, acts: Mapping[str, Act]) -> ReactionRules:

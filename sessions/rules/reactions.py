@@ -148,7 +148,7 @@ class ReactionRule:
             severity=severity,
             note=self.note,
             series=f"reaction {self.reaction}",
-            restart=self.act.restart,
+            restarts=self.act.restarts,
             recheck_minutes=self.recheck_minutes or self.act.recheck_minutes,
             escalates_minutes=self.act.escalates_minutes,
             work_list=self.act.work_list,

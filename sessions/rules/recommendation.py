@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sessions.rules.dosing import RestartPolicy
 from sessions.rules.findings import Action, Finding, Priority, worst_first
 from sessions.rules.quantities import plain, round_down
 from sessions.rules.thresholds import Phase
@@ -39,10 +40,18 @@ class RatePosition:
         below = [rate for rate in self.rungs_ml_per_h if rate < self.present_ml_per_h]
         return max(below, default=None)
 
-    def part(self, fraction: Decimal) -> Decimal | None:
-        """A part of the present rate, rounded down for the pump; None when nothing."""
-        rate = round_down(self.present_ml_per_h * fraction, self.resolution_ml_per_h)
-        return rate if rate > 0 else None
+    def restart_ml_per_h(self, policy: RestartPolicy) -> Decimal | None:
+        """Where to go on after a pause: never at the old rate (H11), None for nowhere."""
+        proposed = {
+            "half_rate": round_down(
+                self.present_ml_per_h * policy.fraction.value, self.resolution_ml_per_h
+            ),
+            "previous_step": self.previous_ml_per_h,
+            "first_step": min(self.rungs_ml_per_h, default=None),
+        }[policy.method.value]
+        if not proposed or proposed >= self.present_ml_per_h:
+            return None
+        return proposed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +90,7 @@ def recommend(
     *,
     phase: Phase,
     protocol: str,
-    restart_fractions: Mapping[str, Decimal],
+    restart: RestartPolicy,
 ) -> Recommendation:
     """Make one recommendation of all findings of one save.
 
@@ -95,16 +104,16 @@ def recommend(
     if action is Action.REDUCE and present and _previous(rate) is None:
         action = Action.PAUSE
     new_rate = _new_rate(action, rate, present)
-    restart = _restart(action, ordered, rate, present, restart_fractions)
+    restart_rate = _restart(action, ordered, rate, present, restart)
     heads = [finding for finding in ordered if finding.action is ordered[0].action]
     return Recommendation(
         action=action,
         priority=action.priority,
         rate_from_ml_per_h=present,
         rate_ml_per_h=new_rate,
-        restart_ml_per_h=restart,
-        reason=_reason(action, ordered, present, new_rate, restart, protocol),
-        calls_for=_calls_for(action, ordered, present, new_rate, restart),
+        restart_ml_per_h=restart_rate,
+        reason=_reason(action, ordered, present, new_rate, restart_rate, protocol),
+        calls_for=_calls_for(action, ordered, present, new_rate, restart_rate),
         findings=ordered,
         recheck_minutes=_soonest(finding.recheck_minutes for finding in heads),
         escalates_minutes=_soonest(finding.escalates_minutes for finding in heads),
@@ -141,16 +150,15 @@ def _restart(
     ordered: tuple[Finding, ...],
     rate: RatePosition | None,
     present: Decimal | None,
-    fractions: Mapping[str, Decimal],
+    policy: RestartPolicy,
 ) -> Decimal | None:
-    """The slowest restart that the pausing findings name; one silent means none."""
+    """Name a restart only where every finding that pauses names one."""
     if action is not Action.PAUSE or rate is None or not present:
         return None
     level = ordered[0].action
-    named = [finding.restart for finding in ordered if finding.action is level]
-    if not all(named):
+    if not all(found.restarts for found in ordered if found.action is level):
         return None
-    return rate.part(min(fractions[name] for name in named))
+    return rate.restart_ml_per_h(policy)
 
 
 def _soonest(minutes: Iterable[int | None]) -> int | None:

@@ -237,6 +237,7 @@ class Population:
     age_below: Decimal | None = None
     or_weight_below_kg: Decimal | None = None
     in_pregnancy: bool = True
+    source: Source | None = None
 
     @classmethod
     def read(cls, fields: Fields) -> Population:
@@ -246,6 +247,7 @@ class Population:
             age_below=fields.optional_number("age_below"),
             or_weight_below_kg=fields.optional_number("or_weight_below_kg"),
             in_pregnancy=fields.flag("in_pregnancy", default=True),
+            source=fields.source(),
         )
         fields.done()
         return population
@@ -275,9 +277,10 @@ class Act:
     calls_for: str
     recheck_minutes: int | None
     escalates_minutes: int | None
-    restart: str
+    restarts: bool
     holds_start: bool
     work_list: bool
+    note: str
     source: Source
 
     @classmethod
@@ -289,22 +292,22 @@ class Act:
             calls_for=fields.text("calls_for"),
             recheck_minutes=fields.optional_minutes("recheck_minutes"),
             escalates_minutes=fields.optional_minutes("escalates_minutes"),
-            restart=fields.text("restart", default=""),
+            restarts=fields.flag("restarts", default=False),
             holds_start=fields.flag("holds_start", default=False),
             work_list=fields.flag("work_list", default=False),
+            note=fields.text("note", default=""),
             source=fields.source(),
         )
-        fields.text("note", default="")
         fields.done()
         return act
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """One rule on measured values: all conditions hold, for these people, with these signs.
+    """One rule on measured values: all its conditions hold, for the people it means.
 
     Rules of one `series` speak of one finding: of those that hold, the strictest is
-    reported (RULINGS 6). `signs` names a group of reactions of which one must be present.
+    reported (RULINGS 6). `signs` names a group of reactions, one of which is present.
     """
 
     rule: str
@@ -370,7 +373,7 @@ class Crossing:
             values=tuple(c.value(reading) for c, reading in self.readings),
             note=rule.note,
             series=rule.series,
-            restart=act.restart,
+            restarts=act.restarts,
             recheck_minutes=act.recheck_minutes,
             escalates_minutes=act.escalates_minutes,
             accepted_baseline=accepted,
@@ -381,7 +384,7 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What a set of readings crossed, and what could not be judged for want of values."""
+    """What a set of readings crossed, and which values were missing to judge it."""
 
     crossings: tuple[Crossing, ...]
     missing: tuple[str, ...]

@@ -54,6 +54,24 @@ COMPLETE = ("temperature_c", "pulse", "systolic_mmhg", "diastolic_mmhg",
 """The six usual numbers of a full set."""
 
 
+NAMES = {
+    **{name: label for name, (label, _) in MEASURES.items()},
+    "on_oxygen": "Air or oxygen",
+}
+"""What a missing value is called in a sentence."""
+
+
+def in_words(missing: tuple[str, ...]) -> str:
+    """Name missing values in a sentence: "pulse, baseline of temperature"."""
+    words = []
+    for name in missing:
+        bare = name.removeprefix("baseline ")
+        label = NAMES.get(bare, bare)
+        label = label if label == "SpO2" else label.lower()
+        words.append(label if bare == name else f"baseline of {label}")
+    return ", ".join(words)
+
+
 def missing_from(vitals: VitalSet | None) -> tuple[str, ...]:
     """Name those of the six usual numbers that nobody measured."""
     return tuple(
