@@ -9,7 +9,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
+from sessions import charts
 from sessions.models import Clinic, InfusionSession, Order, Patient, User
+from sessions.services import staff
 from sessions.services.acts import Actor
 from sessions.views import refusals
 
@@ -61,8 +63,14 @@ def access(permission: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable:
                 if not request.user.is_authenticated:
                     return refusals.sign_in_first(request)
                 request.clinic = request.user.clinic
-                if permission != SIGNED_IN and not request.user.may(permission):
-                    return refusals.forbidden(request)
+                if permission != SIGNED_IN:
+                    if request.user.must_change_password:
+                        return refusals.change_password_first(request)
+                    if not request.user.may(permission):
+                        staff.access_denied(
+                            by=actor(request), permission=permission, path=request.path
+                        )
+                        return refusals.forbidden(request)
             return view(request, *args, **kwargs)
 
         guarded.permission = permission
@@ -87,17 +95,7 @@ def actor(request: ClinicRequest, *, key: str = "", content: object = "") -> Act
 def session_in_reach(request: ClinicRequest, pk: int) -> InfusionSession:
     """The visit with this id in the user's clinic, or 404 without a word about it."""
     return get_object_or_404(
-        InfusionSession.objects.of(request.clinic).select_related(
-            "clinic",
-            "patient",
-            "chair",
-            "nurse",
-            "order__current__protocol_version__protocol",
-            "start__order_version",
-            "start__protocol_version__protocol",
-            "start__baseline",
-        ),
-        pk=pk,
+        charts.for_charts(InfusionSession.objects.of(request.clinic)), pk=pk
     )
 
 

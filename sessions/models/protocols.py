@@ -6,6 +6,7 @@ from django.db import models
 
 from sessions.models.base import ClinicalRow, Owned
 from sessions.models.fields import Choice, Text
+from sessions.rules.policy import Policy
 
 
 class Protocol(Owned):
@@ -66,6 +67,27 @@ class ProtocolVersion(ClinicalRow):
     def __str__(self) -> str:
         return f"{self.protocol.name} v{self.number}"
 
+    @property
+    def policy(self) -> Policy:
+        """The version as the rules read it, read once for each content.
+
+        Raises `DocumentError` when the rules cannot read it. The document itself is
+        large: rows that come without it (`defer`) fetch it only the first time.
+        """
+        known = (self.sha256, self.protocol.code, self.number)
+        if known not in _policies:
+            policy = Policy.from_document(
+                self.document, code=self.protocol.code, version=self.number
+            )
+            if len(_policies) >= POLICIES_KEPT:
+                _policies.clear()
+            _policies[known] = policy
+        return _policies[known]
+
+
+POLICIES_KEPT = 64
+_policies: dict[tuple[str, str, int], Policy] = {}
+
 
 class ProtocolEvent(ClinicalRow):
     """A version was approved (by a second person) or retired."""
@@ -88,5 +110,3 @@ class ProtocolEvent(ClinicalRow):
                 fields=["protocol_version", "kind"], name="protocol_event_once"
             ),
         ]
-
-
