@@ -71,6 +71,12 @@ def num(value: Number | None, at_most: int | None = None) -> str:
 
 
 @register.filter
+def unit(text: str, name: str) -> str:
+    """A written number with its unit, never parted at the end of a line: `33 mL/h`."""
+    return f"{text}\u00a0{name}"
+
+
+@register.filter
 def signed(value: Number | None, at_most: int | None = None) -> str:
     """A change: `+2`, `−24`, `0`, with the true minus sign."""
     if value is None or value == "":

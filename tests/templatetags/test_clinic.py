@@ -48,6 +48,10 @@ def test_a_number_that_does_not_end_is_limited_by_the_template():
     assert clinic.num(Fraction(356, 3), 1) == "118.7"
 
 
+def test_a_unit_stays_with_its_number():
+    assert clinic.unit("86.4", "mL/h") == "86.4\N{NO-BREAK SPACE}mL/h"
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(24, "+24"), (-24, "−24"), (Decimal("0.0"), "0"), (None, "–")],
