@@ -48,7 +48,17 @@ def _visible(character: str) -> bool:
     return unicodedata.category(character)[0] in "LNPSM" and character not in "\u3164\u115f"
 
 
-class NumberField(forms.CharField):
+class _TypedField(forms.CharField):
+    """Typed text that becomes a number, day or moment; its length counts as typed."""
+
+    def clean(self, value):
+        self.run_validators("" if value is None else str(value))
+        value = self.to_python(value)
+        self.validate(value)
+        return value
+
+
+class NumberField(_TypedField):
     """A decimal in ASCII digits with at most `places` decimals, between hard limits."""
 
     def __init__(
@@ -95,7 +105,7 @@ class WholeField(NumberField):
         return None if number is None else int(number)
 
 
-class DayField(forms.CharField):
+class DayField(_TypedField):
     """A calendar day, `YYYY-MM-DD`, between two years."""
 
     def __init__(self, *, earliest: int = 1900, latest: int = 2100, **options) -> None:
@@ -122,7 +132,7 @@ class DayField(forms.CharField):
             raise ValidationError("There is no such day.") from error
 
 
-class MomentField(forms.CharField):
+class MomentField(_TypedField):
     """A moment in the clinic's zone, `YYYY-MM-DDTHH:MM` with an optional offset.
 
     An hour that occurs twice at a clock change must carry its offset; one that does
