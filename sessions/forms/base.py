@@ -54,11 +54,16 @@ class ClinicForm(forms.Form):
 
     @property
     def content(self) -> dict[str, list[str]]:
-        """What was submitted, for recognising a resend."""
+        """What was submitted, for recognising a resend; never a password."""
+        secret = {
+            self.add_prefix(name)
+            for name, field in self.fields.items()
+            if isinstance(field.widget, forms.PasswordInput)
+        }
         return {
             name: self.data.getlist(name)
             for name in sorted(self.data)
-            if name not in ("csrfmiddlewaretoken", KEY, CONFIRM)
+            if name not in {"csrfmiddlewaretoken", KEY, CONFIRM} | secret
         }
 
     def ask(self, field: str, question: str) -> None:

@@ -1,6 +1,60 @@
-"""Signing in, and asking the password again at a signature."""
+"""Signing in, one's own settings, and who works here."""
 
 from django import forms
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+
+from sessions.forms.base import ClinicForm
+from sessions.forms.fields import PlainText
+from sessions.models import Theme, User
+from sessions.roles import ROLES
+
+USERNAME_LETTERS = set("abcdefghijklmnopqrstuvwxyz0123456789.-_")
+
+
+class UsernameField(forms.CharField):
+    """What somebody signs in with: short, lower case, typed on any keyboard."""
+
+    def __init__(self, **options) -> None:
+        options.setdefault("label", "User name")
+        options.setdefault("help_text", "Small letters a to z, digits, dot, dash.")
+        widget = forms.TextInput(
+            attrs={"autocomplete": "off", "autocapitalize": "none"}
+        )
+        super().__init__(max_length=60, min_length=2, widget=widget, **options)
+
+    def to_python(self, value):
+        text = super().to_python(value)
+        strange = sorted(set(text) - USERNAME_LETTERS)
+        if strange:
+            raise ValidationError(
+                f"Only small letters a to z, digits, dot and dash, not {strange[0]!r}."
+            )
+        return text
+
+
+class NewPasswordField(forms.CharField):
+    """A password somebody chooses; at least 12 characters, none of the common ones."""
+
+    def __init__(self, **options) -> None:
+        options.setdefault(
+            "help_text", "At least 12 characters; a few words are good. No other rule."
+        )
+        widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
+        super().__init__(max_length=200, strip=False, widget=widget, **options)
+
+
+def check_password_pair(form: forms.Form, *, name: str, again: str, user: User) -> None:
+    """Put the faults of a chosen password at its field."""
+    chosen, repeated = form.cleaned_data.get(name), form.cleaned_data.get(again)
+    if not chosen:
+        return
+    if repeated is not None and chosen != repeated:
+        form.add_error(again, "The two passwords differ. Type it again.")
+    try:
+        validate_password(chosen, user=user)
+    except ValidationError as error:
+        form.add_error(name, error)
 
 
 class SignInForm(forms.Form):
@@ -9,11 +63,85 @@ class SignInForm(forms.Form):
     username = forms.CharField(
         max_length=60,
         label="User name",
-        widget=forms.TextInput(attrs={"autocomplete": "username", "autofocus": True}),
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "username",
+                "autocapitalize": "none",
+                "spellcheck": "false",
+                "autofocus": True,
+            }
+        ),
     )
     password = forms.CharField(
         max_length=200,
         strip=False,
         label="Password",
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+
+class StaffForm(ClinicForm):
+    """Who somebody is in this clinic."""
+
+    name = PlainText(
+        max_length=120,
+        help_text="First name, then surname, as it stands on the signed record.",
+    )
+    credential = PlainText(
+        max_length=20, required=False, help_text="RN, MD, PharmD and the like."
+    )
+    phone = PlainText(max_length=40, required=False, label="Telephone")
+    role = forms.ChoiceField(
+        choices=[(role, role.capitalize()) for role in ROLES],
+        widget=forms.RadioSelect,
+        help_text="Admins manage the clinic and do not chart; auditors only read.",
+    )
+
+
+class AddStaffForm(StaffForm):
+    """A new member of staff; the password for the first sign-in is made for them."""
+
+    username = UsernameField()
+    field_order = ("name", "username", "credential", "phone", "role")
+
+
+class ChangeStaffForm(StaffForm):
+    """A changed member of staff; `seen` stands for what the screen showed."""
+
+    is_active = forms.BooleanField(required=False, label="Works here: may sign in")
+    seen = forms.CharField(max_length=16, widget=forms.HiddenInput)
+
+
+class ResetPasswordForm(ClinicForm):
+    """One button: a new one-time password."""
+
+
+class OwnPasswordForm(ClinicForm):
+    """The old password once, the new one twice."""
+
+    old = forms.CharField(
+        max_length=200,
+        strip=False,
+        label="Password you have now",
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    new = NewPasswordField(label="New password")
+    again = NewPasswordField(label="New password again", help_text="")
+
+    def __init__(self, *args, user: User, **options) -> None:
+        super().__init__(*args, **options)
+        self.user = user
+
+    def clean(self) -> None:
+        check_password_pair(self, name="new", again="again", user=self.user)
+
+
+class PreferencesForm(ClinicForm):
+    """How the screens behave for one user."""
+
+    auto_advance = forms.BooleanField(
+        required=False, label="Go on by itself when a field is complete"
+    )
+    theme = forms.ChoiceField(
+        choices=Theme.choices, required=False, widget=forms.RadioSelect, label="Colours"
     )

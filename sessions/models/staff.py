@@ -1,8 +1,11 @@
 """The people who use the product."""
 
+import hashlib
+
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import Group
 from django.db import models
+from django.utils.crypto import salted_hmac
 
 from sessions.models.clinics import Clinic
 from sessions.models.fields import Choice, Text
@@ -71,3 +74,18 @@ class User(AbstractBaseUser):
                 else ()
             )
         return self._permissions
+
+    @property
+    def seen_as(self) -> str:
+        """Stands for what a screen shows of this user; a changed one is stale."""
+        shown = (self.name, self.credential, self.phone, self.role_id, self.is_active)
+        return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
+
+    def _get_session_auth_hash(self, secret=None):
+        """Tie each login to password and role: changing either ends all of them."""
+        return salted_hmac(
+            "sessions.models.staff.User",
+            f"{self.password}|{self.role_id}",
+            secret=secret,
+            algorithm="sha256",
+        ).hexdigest()

@@ -4,7 +4,7 @@ import logging
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,18 @@ def sign_in_first(request) -> HttpResponse:
             "What you typed is still here.",
         )
     return redirect_to_login(request.get_full_path())
+
+
+def change_password_first(request) -> HttpResponse:
+    """A one-time password opens one page only: the one where it is changed."""
+    if getattr(request, "htmx", False) or request.method == "POST":
+        return _refuse(
+            request,
+            403,
+            "NOT SAVED: choose your own password first",
+            "The password you signed in with is for one use.",
+        )
+    return redirect("own-password")
 
 
 def forbidden(request, exception=None) -> HttpResponse:

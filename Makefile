@@ -1,0 +1,90 @@
+# `make run` starts the product, `make test` proves it; both install what they need.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run demo clean-start test lint fix check soak bench
+
+VENV := .venv
+BIN := $(VENV)/bin
+MANAGE := $(BIN)/python manage.py
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+# The first of these that is new enough; `make run PYTHON=…` chooses another.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$name && break; done)
+
+help:
+	@echo "make run          start IVIG Clinic; the first start makes a demo clinic"
+	@echo "make run DEMO=no  the same with an empty record: set up your own clinic"
+	@echo "make demo         start on a demo clinic made anew, beside your own record"
+	@echo "make clean-start YES=1   throw the record in data/ away"
+	@echo "make test         lint, types and every test, browser included"
+	@echo "make check lint fix soak bench"
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "IVIG Clinic needs Python 3.11 or newer."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "Python's venv module is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; \
+	  exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.txt | $(BIN)/python
+	@echo "Installing what the product runs on …"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements.txt requirements-dev.txt | $(BIN)/python
+	@echo "Installing tools and tests …"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@ $(VENV)/installed
+
+.env: | $(BIN)/python
+	@umask 077; key=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))'); \
+	sed "s/^SECRET_KEY=.*/SECRET_KEY=$$key/" .env.example > .env
+
+run: $(VENV)/installed .env
+	@$(MANAGE) migrate --verbosity 0
+	@$(MANAGE) collectstatic --noinput --verbosity 0
+	@if [ "$(DEMO)" != no ]; then $(MANAGE) demo --if-empty; fi
+	@address="$${ADDRESS:-$$(sed -n 's/^ADDRESS=//p' .env)}"; \
+	address="$${address:-127.0.0.1:8000}"; \
+	echo "IVIG Clinic answers at http://$$address/ (Ctrl+C stops it)."; \
+	exec $(BIN)/gunicorn ivig_clinic.wsgi --bind "$$address" --workers 2 --threads 4 \
+	  --no-control-socket --log-level warning
+
+demo: export DATABASE_FILE := data/demo.sqlite3
+demo: export DATABASE_URL :=
+demo:
+	@rm -f data/demo.sqlite3 data/demo.sqlite3-wal data/demo.sqlite3-shm
+	@$(MAKE) --no-print-directory run DEMO=yes
+
+clean-start:
+	@test "$(YES)" = 1 || { \
+	  echo "This throws away every record in data/. If you mean it: make clean-start YES=1"; \
+	  exit 1; }
+	@rm -rf data
+	@echo "data/ is gone; make run starts anew."
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/djlint templates --lint --quiet
+	$(BIN)/mypy
+
+check: lint
+	$(MANAGE) check --fail-level WARNING
+	$(MANAGE) makemigrations --check --dry-run
+
+fix: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# pytest comes last, so that the output closes with its own summary line.
+test: $(VENV)/installed-dev
+	@bash .ci/browser
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest -n 2 -m "not soak"
+
+soak: $(VENV)/installed-dev
+	@$(BIN)/python -m pytest -m soak
+
+bench: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.bench

@@ -1,0 +1,94 @@
+"""What the audit page can be narrowed to; anything else in the address is ignored."""
+
+from datetime import datetime, time, timedelta
+from urllib.parse import urlencode
+
+from django import forms
+
+from sessions.forms.fields import DayField
+from sessions.models import AuditEntry, Clinic, User
+
+OBJECTS = (
+    ("", "Anything"),
+    ("infusionsession", "Session"),
+    ("order", "Order"),
+    ("orderversion", "Order version"),
+    ("patient", "Patient"),
+    ("vitalsigns", "Vital signs"),
+    ("ratechange", "Rate change"),
+    ("flag", "Flag"),
+    ("flagevent", "Answer to a flag"),
+    ("reaction", "Reaction"),
+    ("vial", "Vial"),
+    ("givenmedicine", "Given medicine"),
+    ("weight", "Weight"),
+    ("clinic", "Clinic"),
+    ("chair", "Chair"),
+    ("user", "Member of staff"),
+    ("protocolversion", "Protocol version"),
+)
+
+
+class AuditFilter(forms.Form):
+    """User, action, kind of object and days; all of them may be left open."""
+
+    user = forms.ChoiceField(required=False, label="Who")
+    action = forms.ChoiceField(required=False, label="What was done")
+    object = forms.ChoiceField(required=False, label="To what", choices=OBJECTS)
+    number = forms.CharField(
+        required=False,
+        max_length=18,
+        label="Number",
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "size": 6}),
+    )
+    first = DayField(required=False, label="From")
+    last = DayField(required=False, label="To")
+
+    def __init__(self, data, *, clinic: Clinic) -> None:
+        super().__init__(data)
+        self.clinic = clinic
+        users = User.objects.filter(clinic=clinic).order_by("name")
+        self.fields["user"].choices = [
+            ("", "Anybody"),
+            *((str(user.pk), f"{user.name} ({user.username})") for user in users),
+        ]
+        actions = (
+            AuditEntry.objects.filter(clinic=clinic)
+            .order_by("action")
+            .values_list("action", flat=True)
+            .distinct()
+        )
+        self.fields["action"].choices = [
+            ("", "Any act"),
+            *((action, action) for action in actions),
+        ]
+
+    def clean_number(self) -> int | None:
+        text = self.cleaned_data["number"].strip()
+        if text and not (text.isascii() and text.isdigit()):
+            raise forms.ValidationError("Only digits.")
+        return int(text) if text else None
+
+    @property
+    def conditions(self) -> dict:
+        """The chosen filters as conditions on the audit; the days are the clinic's."""
+        chosen = self.cleaned_data if self.is_valid() else {}
+        zone = self.clinic.zone
+        found = {
+            "user_id": chosen.get("user"),
+            "action": chosen.get("action"),
+            "object_type": chosen.get("object"),
+            "object_id": chosen.get("number"),
+        }
+        if first := chosen.get("first"):
+            found["at__gte"] = datetime.combine(first, time(), tzinfo=zone)
+        if last := chosen.get("last"):
+            day_after = last + timedelta(days=1)
+            found["at__lt"] = datetime.combine(day_after, time(), tzinfo=zone)
+        return {name: value for name, value in found.items() if value}
+
+    @property
+    def query(self) -> str:
+        """The chosen filters as they stand in an address, ending in "&"."""
+        chosen = {n: self.data[n] for n in self.fields if self.data.get(n)}
+        return urlencode(chosen) + "&" if chosen else ""
