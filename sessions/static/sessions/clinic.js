@@ -135,17 +135,19 @@
   let last = null; // the press to repeat from the bar: element, submitter, what failed
 
   // Asked before htmx would put a second press into its queue and send it afterwards.
+  // Only presses that write: a form that refreshes itself on a change is left to htmx.
+  const writes = (verb, press) => verb !== "get" && /^(submit|click)$/.test(press?.type);
   document.addEventListener("htmx:confirm", (event) => {
-    if (flights.has(owner(event.detail.elt))) event.preventDefault();
+    const { elt, verb, triggeringEvent } = event.detail;
+    if (writes(verb, triggeringEvent) && flights.has(owner(elt))) event.preventDefault();
   });
+  // What the answer must know is kept with the request: a swap may remove the element.
   document.addEventListener("htmx:beforeRequest", (event) => {
-    const { elt, requestConfig } = event.detail;
-    if (elt.matches("[data-live]")) return;
-    const key = owner(elt);
-    const press = requestConfig?.triggeringEvent;
+    const { elt, xhr, requestConfig: { verb, triggeringEvent: press } } = event.detail;
     const button = press?.submitter ?? (elt.matches("button") ? elt : null);
-    busy(key, button, requestConfig?.verb === "get");
-    event.detail.xhr.clinic = { elt, button };
+    const wrote = writes(verb, press);
+    xhr.clinic = { elt, button, wrote, live: elt.matches("[data-live]"), key: wrote ? owner(elt) : elt };
+    if (wrote || button) busy(xhr.clinic.key, button, verb === "get");
   });
 
   // Plain forms, without htmx: the second press is refused, the first one goes out.
@@ -233,19 +235,21 @@
   });
 
   document.addEventListener("htmx:afterRequest", (event) => {
-    const { elt, xhr, successful } = event.detail;
-    flights.get(owner(elt))?.();
-    if (!xhr?.status) return;
+    const { xhr, successful } = event.detail;
+    if (!xhr?.clinic) return;
+    const { elt, key, live, wrote } = xhr.clinic;
+    flights.get(key)?.();
+    if (!xhr.status) return;
     correct(xhr.getResponseHeader("Date"));
-    if (elt.matches("[data-live]")) {
+    if (live) {
       if (xhr.status === 200 || xhr.status === 204) { heard = Date.now(); tick(); }
       return;
     }
-    if (!successful) return; // a question (422) is swapped and counts as answered
+    if (!successful || !wrote) return; // a question (422) is swapped: it was answered
     const box = bar();
     if (box) box.hidden = true;
     if (xhr.status === 422) return;
-    delete owner(elt).dataset.dirty;
+    delete key.dataset.dirty;
     elt.closest("[popover]:popover-open")?.hidePopover();
   });
 
@@ -255,16 +259,20 @@
   // nurse, and never lets it fall to the top of the page.
   let before = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const polled = event.detail.elt.matches("[data-live]");
+    const polled = event.detail.xhr.clinic?.live;
     if (polled && held > Date.now()) { event.detail.shouldSwap = false; return; }
+    if (polled) { // htmx would follow it, and leaving a field is a change to that field
+      event.detail.serverResponse = event.detail.serverResponse.replace(/\sautofocus(?=[\s=>/])/g, "");
+    }
     const target = event.detail.target;
     const active = document.activeElement;
-    before = { polled, active, inside: target?.contains(active), status: event.detail.xhr.status };
+    before = { polled, active, inside: target?.contains(active) };
   });
   document.addEventListener("htmx:afterSettle", (event) => {
     const target = event.detail.elt;
+    if (!(target instanceof Element)) return;
     // Typing that came back with a question is still typing that was not saved.
-    if (before?.status === 422) {
+    if (event.detail.xhr?.status === 422) {
       [target.closest("form"), ...$$("form", target)].forEach((form) => {
         if (guarded(form)) form.dataset.dirty = "";
       });
