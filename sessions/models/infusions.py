@@ -203,6 +203,8 @@ class GateOverride(SessionRow):
     rule = Text(max_length=40)
     reason_code = Text(max_length=40)
     reason_text = Text(max_length=400, blank=True)
+    found = Prose(max_length=1000, blank=True)
+    """What the rule had found, word for word; a hard stop that finds more holds again."""
 
 
 class Start(SessionRow):
