@@ -18,7 +18,7 @@ from sessions.rules.thresholds import (
     Reading,
     compare_all,
 )
-from sessions.rules.vitals import VitalSet, missing_from, readings_of
+from sessions.rules.vitals import VitalSet, in_words, missing_from, readings_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,9 +202,7 @@ def _missing_findings(
         return
     missing = tuple(dict.fromkeys((*missing_from(chart.vitals), *comparison.missing)))
     if missing:
-        yield _notice_finding(
-            notice, f"{notice.because}: {', '.join(missing)}", missing
-        )
+        yield _notice_finding(notice, f"{notice.because}: {in_words(missing)}", missing)
 
 
 def _timing_findings(chart: Chart, monitoring: MonitoringPolicy) -> Iterable[Finding]:
@@ -216,11 +214,11 @@ def _timing_findings(chart: Chart, monitoring: MonitoringPolicy) -> Iterable[Fin
         meant = monitoring.signs.get(rule.reaction, frozenset({rule.reaction}))
         concerned = present if "any" in meant else present & meant
         if concerned and chart.minutes_since_end <= rule.within_hours * 60:
-            hours = rule.within_hours
+            names = ", ".join(chart.labels.get(key, key) for key in sorted(concerned))
             yield Finding(
                 rule=rule.rule,
                 action=rule.act.action,
-                because=f"{', '.join(sorted(concerned))} within {hours} h of the end",
+                because=f"{names}, within {rule.within_hours} h of the end",
                 calls_for=rule.act.calls_for,
                 source=rule.source,
                 note=rule.note,

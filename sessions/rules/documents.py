@@ -1,4 +1,4 @@
-"""Strict reading of a policy document: every key is known, every error names its key."""
+"""Strict reading of documents: every key is known, every error names its key."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from sessions.rules.sources import Source
 
 
 class Priority(Enum):
-    """How loudly a flag speaks: high interrupts, medium stays in sight, low is listed."""
+    """How loudly a flag speaks: high interrupts, medium stays, low is listed."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -101,8 +101,8 @@ class Finding:
 
     `because` says what was found, `calls_for` names (never commands) what the
     protocol calls for, `clears` what would settle it. `holds_start` means no Start
-    without a prescriber; `work_list` that it goes to the list of things to report, `restarts` that
-    the protocol names a restart after the pause it calls for.
+    without a prescriber; `work_list` that it goes to the list of things to report;
+    `restarts` that the protocol names a restart after the pause it calls for.
     """
 
     rule: str

@@ -117,7 +117,7 @@ class News2Chart:
         return self.spo2_scale_2_air.score(spo2)
 
     def band(self, parts: Mapping[str, int]) -> str:
-        """Name the clinical risk of a total: the highest band whose floor it reaches."""
+        """Name the clinical risk of a total: the highest band it reaches."""
         total = sum(parts.values())
         reached = [name for name, floor in self.total_bands.items() if total >= floor]
         risen = max(reached, key=lambda name: self.total_bands[name])

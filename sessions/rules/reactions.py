@@ -76,7 +76,7 @@ class Vocabulary:
         return words
 
     def find(self, word: str) -> Reaction:
-        """Find the reaction a word means; an unknown word is an error, never ignored."""
+        """Find the reaction a word means; an unknown word is an error."""
         try:
             return self._by_word[plain_word(word)]
         except KeyError:

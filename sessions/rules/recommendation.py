@@ -41,7 +41,7 @@ class RatePosition:
         return max(below, default=None)
 
     def restart_ml_per_h(self, policy: RestartPolicy) -> Decimal | None:
-        """Where to go on after a pause: never at the old rate (H11), None for nowhere."""
+        """Where to go on after a pause: never at the old rate (H11)."""
         proposed = {
             "half_rate": round_down(
                 self.present_ml_per_h * policy.fraction.value, self.resolution_ml_per_h

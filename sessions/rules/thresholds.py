@@ -42,6 +42,13 @@ class Reading:
     baseline_at: datetime | None = None
     last_at: datetime | None = None
 
+    @property
+    def change(self) -> Decimal:
+        """By how much it changed since baseline; 0 when that is not known."""
+        if self.now is None or self.baseline is None or self.words:
+            return Decimal(0)
+        return self.now - self.baseline
+
     def word(self, value: Decimal | None) -> str:
         """Write one value of this measure as it is shown."""
         if value is None:
@@ -192,18 +199,14 @@ class Condition:
         now, unit = reading.word(reading.now), reading.unit
         if not self.compare.needs_baseline or reading.words:
             return f"{reading.label} {now} {unit}".strip()
-        assert reading.now is not None and reading.baseline is not None
-        change = reading.now - reading.baseline
-        verb = "rose" if change > 0 else "fell" if change < 0 else "unchanged"
-        size = f" {shown(reading.name, abs(change))} {unit}".rstrip() if change else ""
-        return f"{reading.label} {verb}{size}, {reading.word(reading.baseline)} → {now}"
+        change = reading.change
+        verb = "rose" if change > 0 else "fell"
+        size = f"{shown(reading.name, abs(change))} {unit}".rstrip()
+        then = reading.word(reading.baseline)
+        return f"{reading.label} {verb} {size}, {then} → {now}"
 
     def value(self, reading: Reading) -> Value:
         """Keep the reading as a finding shows it."""
-        change = ""
-        if reading.now is not None and reading.baseline is not None:
-            if not reading.words:
-                change = f"{reading.now - reading.baseline:+f}"
         return Value(
             name=reading.name,
             label=reading.label,
@@ -211,7 +214,7 @@ class Condition:
             now=reading.word(reading.now),
             baseline=reading.word(reading.baseline),
             last=reading.word(reading.last),
-            change=change,
+            change=f"{reading.change:+f}" if reading.change else "",
             limit_text=self.limit_text(reading),
             at=reading.at,
             baseline_at=reading.baseline_at,
@@ -256,9 +259,12 @@ class Population:
         """Whether a person belongs to it."""
         if person.pregnant and not self.in_pregnancy:
             return False
-        if self.or_weight_below_kg is not None and person.weight_kg is not None:
-            if person.weight_kg < self.or_weight_below_kg:
-                return True
+        if (
+            self.or_weight_below_kg is not None
+            and person.weight_kg is not None
+            and person.weight_kg < self.or_weight_below_kg
+        ):
+            return True
         from_age = self.age_from is None or person.age_years >= self.age_from
         return from_age and (
             self.age_below is None or person.age_years < self.age_below

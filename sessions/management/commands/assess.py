@@ -59,7 +59,7 @@ DEFAULTS: dict[str, Any] = {
         "step": 3,
     },
 }
-"""What a chart says where it says nothing. Nothing measured or seen is ever filled in."""
+"""What a chart says where it says nothing; nothing measured is ever filled in."""
 
 
 class Refused(ValueError):
@@ -72,7 +72,7 @@ class Command(BaseCommand):
     help = (
         "Reads one JSON object a line from standard input and prints one a line: what "
         "the clinic's protocol calls for, why, and the NEWS2 score. Keys left out take "
-        "the values of the documented example; vital signs, baseline and symptoms never."
+        "the documented example's values, but vital signs and symptoms never do."
     )
     requires_system_checks: list[str] = []
 
