@@ -183,6 +183,7 @@ class Screening(SessionRow):
     fluids_taken = Choice(choices=Answer)
     new_medicines = Choice(choices=Answer)
     pregnant = Choice(choices=Answer)
+    live_vaccine = Choice(choices=Answer, default=Answer.NOT_ASKED)
     emergency_kit_at_chair = Choice(choices=Answer)
     history_reviewed = Choice(choices=Answer)
     detail = Prose(max_length=1000, blank=True)
