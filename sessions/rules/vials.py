@@ -63,25 +63,18 @@ def vial_sets(
     shelf = _Shelf(sizes_g, stock)
     limit = dose * exact(policy.dose_limit_percent.value) / 100
     calculated = to_decimal(calculated_g, rounding=ROUND_DOWN)
-    below, above = shelf.nearest_sums(dose)
-    sums = [total for total in (below, above) if total]
-    targets = [*_targets(dose, limit, policy.dose_to.value, sums), exact(calculated)]
-    found: list[VialSet] = []
-    for given in [*targets, *sums]:
-        vials = shelf.least_waste(given)
-        if vials is None:
-            continue
-        candidate = VialSet(
-            vials_g=vials, given_g=to_decimal(given), calculated_g=calculated
-        )
-        if candidate not in found:
-            found.append(candidate)
-    if not found:
+    sums = [total for total in shelf.nearest_sums(dose) if total]
+    near = _near(dose, limit, policy.dose_to.value, sums)
+    targets = near + [exact(calculated)] + sums
+    chosen = shelf.vial_set(targets[0], calculated)
+    if chosen is None:
         raise DosingError("stock", "The stock does not hold enough vials of this size.")
-    return tuple(found)
+    options = [shelf.vial_set(given, calculated) for given in targets[1:]]
+    # A dictionary keeps the order and drops what is there twice.
+    return tuple(dict.fromkeys([chosen, *filter(None, options)]))
 
 
-def _targets(
+def _near(
     dose: Fraction, limit: Fraction, dose_to: str, sums: list[Fraction]
 ) -> list[Fraction]:
     """The doses the policy would round to, best first; empty if none is near enough."""
@@ -123,16 +116,19 @@ class _Shelf:
         above = next((i for i in range(at_least, top + 1) if i in reachable), None)
         return self._grams(below), self._grams(above)
 
-    def least_waste(self, given: Fraction) -> tuple[Decimal, ...] | None:
+    def vial_set(self, given: Fraction, calculated: Decimal) -> VialSet | None:
         """The fewest vials of the smallest sum that holds what is given."""
         _, total = self.nearest_sums(given)
         if total is None:
             return None
         counts = self._sums(given)[int(total / self._unit)]
-        return tuple(
+        vials = (
             to_decimal(size * self._unit)
             for size, count in zip(self._sizes, counts, strict=True)
             for _ in range(count)
+        )
+        return VialSet(
+            vials_g=tuple(vials), given_g=to_decimal(given), calculated_g=calculated
         )
 
     def _sums(self, dose: Fraction) -> Mapping[int, tuple[int, ...]]:

@@ -31,7 +31,12 @@ def rates(lookup):
             "gammagard_sd_5", "pi", "us", ["0.5", "4"], "all", id="row for all regions"
         ),
         pytest.param(
-            "privigen_10", "gbs", "us", ["0.3", "2.4"], "not stated", id="lowest maximum"
+            "privigen_10",
+            "gbs",
+            "us",
+            ["0.3", "2.4"],
+            "not stated",
+            id="lowest maximum",
         ),
         pytest.param(
             "octagam_10", "pi", "us", ["0.6", "2.4"], "not stated", id="not the highest"
@@ -68,7 +73,9 @@ def test_the_order_of_looking_up(key, indication, region, expected, because):
         pytest.param("privigen_10", "pi", "us", ["0.3", "4.8"], id="not in the US"),
         pytest.param("privigen_10", "itp", "eu", ["0.3", "4.8"], id="only PI"),
         pytest.param("intratect_10", "pi", "eu", ["0.3", "1.9", "6", "8"], id="two"),
-        pytest.param("panzyga_10", "pi", "us", ["0.6", "2.4", "4.8", "8.4"], id="whole"),
+        pytest.param(
+            "panzyga_10", "pi", "us", ["0.6", "2.4", "4.8", "8.4"], id="whole"
+        ),
         pytest.param("panzyga_10", "itp", "us", ["0.6", "2.4", "4.8"], id="chart"),
         pytest.param(
             "gammaplex_10", "pi", "us", ["0.6", "1.2", "2.4", "3.6", "4.8"], id="start"
@@ -77,9 +84,7 @@ def test_the_order_of_looking_up(key, indication, region, expected, because):
     ],
 )
 def test_the_experienced(key, indication, region, expected):
-    found = label_for(
-        product(key), indication, region=region, experience="experienced"
-    )
+    found = label_for(product(key), indication, region=region, experience="experienced")
 
     assert rates(found) == expected
 

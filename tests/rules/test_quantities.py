@@ -129,7 +129,12 @@ def test_fixed_decimals_round_half_up_not_to_even():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("9999", "9999"), ("10000", "10,000"), ("1234567.5", "1,234,567.5"), ("0.5", "0.5")],
+    [
+        ("9999", "9999"),
+        ("10000", "10,000"),
+        ("1234567.5", "1,234,567.5"),
+        ("0.5", "0.5"),
+    ],
 )
 def test_the_thousands_mark_begins_at_ten_thousand(value, text):
     assert shown(Decimal(value)) == text
@@ -166,7 +171,9 @@ def test_round_down_is_the_highest_multiple_not_above(value, resolution):
     assert Fraction(down) % Fraction(resolution) == 0
 
 
-@pytest.mark.parametrize("row", VECTORS, ids=lambda r: f"{r['product_key']}-{r['step']}")
+@pytest.mark.parametrize(
+    "row", VECTORS, ids=lambda r: f"{r['product_key']}-{r['step']}"
+)
 def test_every_published_rate_converts_to_its_published_milligrams(row):
     product = products().get(row["product_key"])
     strength = product.g_per_100ml if product else _strength_in(row["product_key"])
