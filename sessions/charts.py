@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from sessions.models import (
     Flag,
@@ -229,6 +229,8 @@ class SessionChart:
     reactions: list[SeenReaction]
     flags: list[RaisedFlag]
     is_pregnant: bool = False
+    last_complete_at: datetime | None = None
+    """The newest complete set, where the sets themselves were not read (`cards_of`)."""
     is_whole: bool = False
     medicines: list[GivenMedicine] = field(default_factory=list)
     vials: list[Vial] = field(default_factory=list)
@@ -411,8 +413,13 @@ class SessionChart:
             ended_at=self.ended_at,
             observe_until=self.observe_until,
             recheck_at=min(rechecks, default=None),
-            vitals_at=tuple(row.event_time for row in self.vitals if is_complete(row)),
+            vitals_at=self._complete_sets_at(),
         )
+
+    def _complete_sets_at(self) -> tuple[datetime, ...]:
+        if self.last_complete_at is not None:
+            return (self.last_complete_at,)
+        return tuple(row.event_time for row in self.vitals if is_complete(row))
 
     # flags
 
@@ -624,15 +631,42 @@ def charts_of(
     ]
 
 
+def for_cards(sessions: QuerySet) -> QuerySet:
+    """Visits for `cards_of`: with the time of the newest complete set, in one query."""
+    complete = VitalSigns.objects.current().filter(
+        session=OuterRef("pk"), **{f"{name}__isnull": False for name in COMPLETE}
+    )
+    newest = complete.order_by("-event_time").values("event_time")[:1]
+    return for_charts(sessions).annotate(last_complete_at=Subquery(newest))
+
+
+def cards_of(
+    sessions: Iterable[InfusionSession], *, at: datetime
+) -> list[SessionChart]:
+    """Many visits as far as a card shows them: two queries, however many.
+
+    Rates and flags are read; of the vitals only when the newest complete set was taken.
+    """
+    sessions = list(sessions)
+    ids = [session.pk for session in sessions]
+    rates = _by_session(RateChange.objects.filter(session_id__in=ids))
+    flags = _flags(ids)
+    return [
+        _chart(session, at=at, rates=rates[session.pk], flags=flags[session.pk])
+        for session in sessions
+    ]
+
+
 def _chart(
     session: InfusionSession,
     *,
     at: datetime,
-    vitals: list[VitalSigns],
     rates: list[RateChange],
-    reactions: list[SeenReaction],
     flags: list[RaisedFlag],
+    vitals: Iterable[VitalSigns] = (),
+    reactions: Iterable[SeenReaction] = (),
 ) -> SessionChart:
+    vitals, reactions = list(vitals), list(reactions)
     start = getattr(session, "start", None)
     version = start.order_version if start else session.order.current
     policy, fault = _policy(start or version)
@@ -652,6 +686,7 @@ def _chart(
         reactions=reactions,
         flags=flags,
         is_pregnant=bool(pregnant),
+        last_complete_at=getattr(session, "last_complete_at", None),
     )
 
 

@@ -48,6 +48,7 @@ def install_roles(using: str) -> None:
     from django.contrib.contenttypes.models import ContentType
 
     from sessions.models import User
+    from sessions.models.staff import role_permissions
 
     manager = ContentType.objects.db_manager(using)
     content_type = manager.get_for_model(User)
@@ -62,6 +63,7 @@ def install_roles(using: str) -> None:
     for role, codenames in roles.ROLES.items():
         group, _ = Group.objects.using(using).get_or_create(name=role)
         group.permissions.set([permissions[codename] for codename in codenames])
+    role_permissions.cache_clear()
 
 
 def install_triggers(connection) -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 
+from functools import lru_cache
+
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import Group
 from django.db import models
@@ -67,13 +69,16 @@ class User(AbstractBaseUser):
 
     @property
     def permissions(self) -> frozenset[str]:
-        if not hasattr(self, "_permissions"):
-            self._permissions = frozenset(
-                self.role.permissions.values_list("codename", flat=True)
-                if self.role_id
-                else ()
-            )
-        return self._permissions
+        """What the role holds; remembered, because roles change at migrations only."""
+        return role_permissions(self.role_id) if self.role_id else frozenset()
+
+
+@lru_cache(maxsize=64)
+def role_permissions(role_id: int) -> frozenset[str]:
+    """The permissions of a role; `storage.install_roles` makes this forget."""
+    return frozenset(
+        Group.objects.get(pk=role_id).permissions.values_list("codename", flat=True)
+    )
 
     @property
     def seen_as(self) -> str:
