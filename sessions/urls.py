@@ -2,9 +2,14 @@
 
 from django.urls import path
 
-from sessions.views import audit, clinics, staff
+from sessions.views import audit, board, clinics, staff
 
 urlpatterns = [
+    # board
+    path("", board.home, name="home"),
+    path("board/", board.show, name="board"),
+    path("board/live/", board.live, name="board-live"),
+    path("board/wall/", board.wall, name="board-wall"),
     # staff
     path("sign-in/", staff.sign_in, name="sign-in"),
     path("sign-out/", staff.sign_out, name="sign-out"),

@@ -1,0 +1,162 @@
+"""The board: every chair of a clinic, worst first, in a constant number of queries.
+
+It reads and never writes. A card shows the numbers of `sessions.charts` and computes
+none; what is left here is the order of the cards.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from django.db.models import Count, Max, Q, Sum
+
+from sessions.charts import SessionChart, cards_of, for_cards
+from sessions.models import Chair, Clinic, InfusionSession, Stage
+
+SOON = timedelta(minutes=5)
+"""How far ahead an act counts as next."""
+TOKEN_SECONDS = 15
+"""An unchanged board is drawn anew this often, so that its clocks move (RULINGS 20)."""
+PLANNED_AHEAD = timedelta(hours=14)
+PLANNED_BEHIND = timedelta(hours=10)
+
+
+class Group(Enum):
+    """Groups of cards by the time to act, most urgent first."""
+
+    NOW = "Act now"
+    SOON = "Next 5 minutes"
+    UNDER_WAY = "Under way"
+    AROUND = "Before and after"
+
+
+URGENT = ("flag-high", "flag-medium", "late")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One chair in use."""
+
+    chart: SessionChart
+    group: Group
+
+    @property
+    def state(self) -> str:
+        return self.chart.state
+
+    @property
+    def wide(self) -> bool:
+        """Double width on the wall: somebody has to act now."""
+        return self.group is Group.NOW
+
+    @property
+    def pill(self) -> str:
+        """The state as a card says it: `Flag: reduce`, `Late`, `Paused`."""
+        if self.chart.open_flags:
+            return f"Flag: {self.chart.open_flags[0].flag.get_action_display().lower()}"
+        if self.state == "late":
+            return "Late"
+        return self.chart.word
+
+    @property
+    def more_flags(self) -> int:
+        """Open flags beyond the one the card names."""
+        return max(0, len(self.chart.open_flags) - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """What the board shows at one moment."""
+
+    at: datetime
+    cards: tuple[Card, ...]
+    free: tuple[Chair, ...]
+    planned: tuple[SessionChart, ...]
+    chairs: int
+
+    @property
+    def groups(self) -> list[tuple[Group, list[Card]]]:
+        """Groups that hold a card, in their order."""
+        found = [(g, [c for c in self.cards if c.group is g]) for g in Group]
+        return [(group, cards) for group, cards in found if cards]
+
+    def count(self, *states: str) -> int:
+        return sum(card.state in states for card in self.cards)
+
+    @property
+    def counts(self) -> list[tuple[int, str, str]]:
+        """Number, words and look of each figure of the head line."""
+        acting = self.count("flag-medium", "late")
+        soon = sum(card.group is Group.SOON for card in self.cards)
+        infusing = sum(c.chart.session.stage == Stage.INFUSING for c in self.cards)
+        observing = sum(c.chart.session.stage == Stage.OBSERVING for c in self.cards)
+        before = len(self.cards) - infusing - observing
+        return [
+            (self.count("flag-high"), "stop", "bad"),
+            (acting, "act now", "warn"),
+            (soon, "within 5 min", ""),
+            (infusing, "infusing", ""),
+            (observing, "observing", ""),
+            (before, "preparing", ""),
+            (len(self.free), "free", ""),
+        ]
+
+
+def board_of(clinic: Clinic, *, at: datetime) -> Board:
+    """Every chair of the clinic at one moment; four queries, however many visits."""
+    day = Q(scheduled_at__gte=at - PLANNED_BEHIND, scheduled_at__lte=at + PLANNED_AHEAD)
+    visits = InfusionSession.objects.of(clinic)
+    shown = visits.in_a_chair() | visits.planned().filter(day)
+    charts = cards_of(for_cards(shown), at=at)
+    seated = [chart for chart in charts if chart.session.stage != Stage.PLANNED]
+    planned = [chart for chart in charts if chart.session.stage == Stage.PLANNED]
+    chairs = list(Chair.objects.filter(clinic=clinic, active=True))
+    taken = {chart.session.chair_id for chart in seated}
+    return Board(
+        at=at,
+        cards=tuple(sorted(map(_card, seated), key=_worst_first)),
+        free=tuple(chair for chair in chairs if chair.pk not in taken),
+        planned=tuple(sorted(planned, key=lambda chart: chart.session.scheduled_at)),
+        chairs=len(chairs),
+    )
+
+
+def _card(chart: SessionChart) -> Card:
+    return Card(chart=chart, group=_group(chart))
+
+
+def _group(chart: SessionChart) -> Group:
+    act = chart.act
+    due = act.at is not None and act.counts == "to"
+    if chart.state in (*URGENT, "paused"):
+        return Group.NOW
+    if chart.session.stage not in (Stage.INFUSING, Stage.OBSERVING):
+        return Group.AROUND
+    if due and act.at - chart.at <= SOON:
+        return Group.SOON
+    return Group.UNDER_WAY if chart.session.stage == Stage.INFUSING else Group.AROUND
+
+
+def _worst_first(card: Card) -> tuple:
+    act = card.chart.act
+    waiting = act.at or card.chart.at
+    return (
+        list(Group).index(card.group),
+        card.chart.severity if card.group is Group.NOW else 0,
+        waiting,
+        card.chart.session.chair.position if card.chart.session.chair else 0,
+    )
+
+
+def token_now(clinic: Clinic, *, at: datetime) -> str:
+    """What tells a changed board from an unchanged one; one query.
+
+    Each act on a visit raises its version, so the sum moves with every change; the
+    bucket lets clocks move. It covers one clinic: who may see its board sees all of it.
+    """
+    day = Q(scheduled_at__gte=at - PLANNED_BEHIND, scheduled_at__lte=at + PLANNED_AHEAD)
+    visits = InfusionSession.objects.of(clinic).filter(day | ~Q(stage=Stage.PLANNED))
+    figures = visits.aggregate(moved=Sum("version"), count=Count("pk"), last=Max("pk"))
+    bucket = int(at.timestamp()) // TOKEN_SECONDS
+    return f"{clinic.pk}.{figures['moved']}.{figures['count']}.{figures['last']}.{bucket}"
+

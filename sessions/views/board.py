@@ -1,0 +1,50 @@
+"""The board of every chair: for the nurses' station, and for the wall."""
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from sessions import board
+from sessions.access import SIGNED_IN, ClinicRequest, access
+from sessions.middleware import POLL
+
+
+@access(SIGNED_IN)
+def home(request: ClinicRequest) -> HttpResponse:
+    """The first page of everybody: the board."""
+    return redirect("board")
+
+
+@access("view_board")
+def show(request: ClinicRequest) -> HttpResponse:
+    return _draw(request, "board/board.html")
+
+
+@access("view_board")
+def wall(request: ClinicRequest) -> HttpResponse:
+    """For a screen everybody in the room can read: no names at all."""
+    return _draw(request, "board/wall.html")
+
+
+@access("view_board")
+def live(request: ClinicRequest) -> HttpResponse:
+    """The polled region: 204 while nothing moved, so that nothing is swapped."""
+    part = "board/_wall.html" if "wall" in request.GET else "board/_board.html"
+    token = board.token_now(request.clinic, at=timezone.now())
+    if request.GET.get("token") == token:
+        return HttpResponse(status=204)
+    return _draw(request, part, token=token)
+
+
+setattr(live, POLL, True)
+
+
+def _draw(request: ClinicRequest, template: str, token: str = "") -> HttpResponse:
+    at = timezone.now()
+    context = {
+        "board": board.board_of(request.clinic, at=at),
+        "token": token or board.token_now(request.clinic, at=at),
+        "by_chair": "by-chair" in request.GET,
+        "now": at,
+    }
+    return render(request, template, context)
