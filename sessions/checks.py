@@ -16,6 +16,7 @@ from sessions.catalogue.toml_files import CATALOGUE, read_toml
 
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 UNSEEN = "unverified (general knowledge)"
+TOP = "top"
 
 
 @register
@@ -36,7 +37,7 @@ def file_problems(path: Path) -> list[str]:
         document = read_toml(path)
     except ValueError as error:
         return [f"cannot be read: {error}"]
-    return list(table_problems(document, "top"))
+    return list(table_problems(document, TOP))
 
 
 def table_problems(
@@ -44,7 +45,8 @@ def table_problems(
 ) -> Iterator[str]:
     """Walk a table and those inside it; each figure needs a source beside or above it.
 
-    A figure is a number, a number written as text, or a list of either. A source is
+    A source at the top of a file is that of its own figures alone: a whole file cannot
+    be covered by one line. A figure is a number, a number written as text, or a list of either. A source is
     the text itself, or the keys of documents listed in `sources.toml`.
     """
     figures = [key for key, value in table.items() if _is_figure(value)]
@@ -55,6 +57,7 @@ def table_problems(
     unseen = isinstance(source, str) and source.startswith(UNSEEN)
     if unseen and table.get("verified", True):
         yield f"{name}: an unverified source must be marked verified = false."
+    covered = covered and name != TOP
     for key, value in table.items():
         if isinstance(value, dict):
             yield from table_problems(value, f"{name}.{key}", covered=covered)

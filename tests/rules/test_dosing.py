@@ -1,7 +1,6 @@
 """Dosing weight, dose range, rounding and vials."""
 
 import itertools
-from copy import deepcopy
 from decimal import Decimal
 from fractions import Fraction
 
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessions.catalogue.dosing_protocol import default_dosing_policy, dosing_document
+from sessions.catalogue.default_protocol import default_document, default_policy
 from sessions.catalogue.indications import indication, indications
 from sessions.catalogue.products import product, products
 from sessions.rules.dosing import (
@@ -27,11 +26,11 @@ from sessions.rules.dosing import (
 )
 from sessions.rules.sources import DocumentError
 
-POLICY = default_dosing_policy()
+POLICY = default_policy().dosing
 
 
 def policy_with(path: str, value: str) -> DosingPolicy:
-    document = deepcopy(dosing_document())
+    document = default_document()["dosing"]
     table, key = path.split(".")
     document[table][key] = {"value": value, "source": "a test"}
     return DosingPolicy.from_document(document)
@@ -459,7 +458,7 @@ def test_an_order_without_one_dose_is_refused(wrong):
     ],
 )
 def test_a_wrong_policy_names_its_key(path, value):
-    document = deepcopy(dosing_document())
+    document = default_document()["dosing"]
     table, key = path.split(".")
     document[table].pop(key)
     if value is not None:
@@ -471,7 +470,7 @@ def test_a_wrong_policy_names_its_key(path, value):
 
 @pytest.mark.parametrize("where", ["ladder", None])
 def test_an_unknown_key_is_refused(where):
-    document = deepcopy(dosing_document())
+    document = default_document()["dosing"]
     (document[where] if where else document)["minuts"] = {"value": "1", "source": "s"}
 
     with pytest.raises(DocumentError, match="minuts"):

@@ -2,7 +2,6 @@
 
 import csv
 import os
-from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessions.catalogue.dosing_protocol import default_dosing_policy, dosing_document
+from sessions.catalogue.default_protocol import default_document, default_policy
 from sessions.catalogue.indications import indication, indications
 from sessions.catalogue.products import product, products
 from sessions.rules.dosing import Body, DosingError, DosingPolicy, Ordered
@@ -33,7 +32,7 @@ from sessions.rules.titration import (
 
 DATA = Path(__file__).parents[1] / "data"
 VECTORS = list(csv.DictReader((DATA / "rate_vectors.csv").open()))
-POLICY = default_dosing_policy()
+POLICY = default_policy().dosing
 TENTH = Decimal("0.1")
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -43,7 +42,7 @@ def d(text: str) -> Decimal:
 
 
 def policy_with(**changes: str) -> DosingPolicy:
-    document = deepcopy(dosing_document())
+    document = default_document()["dosing"]
     for path, value in changes.items():
         table, key = path.split("__")
         document[table][key] = {"value": value, "source": "a test"}

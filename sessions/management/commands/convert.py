@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from sessions.catalogue.dosing_protocol import default_dosing_policy
+from sessions.catalogue.default_protocol import default_policy
 from sessions.catalogue.products import products
 from sessions.management.strict_arguments import Once, StrictCommand, number, refuse
 from sessions.rules.quantities import (
@@ -54,7 +54,7 @@ class Command(StrictCommand):
             weight_kg=weight,
             g_per_100ml=product.g_per_100ml,
         )
-        resolution = default_dosing_policy().rounding.pump_ml_per_h.value
+        resolution = default_policy().dosing.rounding.pump_ml_per_h.value
         answer = {
             "ml_per_kg_h": json_number(rate),
             "ml_per_kg_min": json_number(rate / MINUTES_PER_HOUR),

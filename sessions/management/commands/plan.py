@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from sessions.catalogue.dosing_protocol import default_dosing_policy
+from sessions.catalogue.default_protocol import default_policy
 from sessions.catalogue.indications import indications
 from sessions.catalogue.products import products
 from sessions.management.strict_arguments import Once, StrictCommand, number, refuse
@@ -112,7 +112,7 @@ def _plan(options: dict[str, Any]) -> Plan:
             total_g=options["grams"],
             days=options["days"],
         ),
-        policy=default_dosing_policy(),
+        policy=default_policy().dosing,
         region=options["region"],
         at_risk=options["patient_class"] == "at_risk",
         experience=options["experience"],
