@@ -1,0 +1,235 @@
+"""Vials: a scanned GS1 code, or product, lot, expiry and grams typed from the label."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from biip import ParseError
+from biip.gs1_messages import GS1Message
+from django import forms
+
+from sessions.catalogue.products import products
+from sessions.forms.base import ClinicForm
+from sessions.forms.fields import DayField, NumberField, PlainText
+from sessions.rules.quantities import plain
+
+SEPARATOR = "\x1d"
+WRITTEN_SEPARATORS = ("<GS>", "{GS}", "␝", "\\x1d", "\\u001d")
+"""How scanners write FNC1 when they cannot type the character itself."""
+SYMBOLOGY = re.compile(r"^\][A-Za-z][0-9]")
+LONGEST_CODE = 200
+SERIAL_MAY_FOLLOW = re.compile(r"^.{3,}21.+$")
+
+
+class BarcodeError(ValueError):
+    """A scan that cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What one GS1 code says about a vial.
+
+    `doubtful` means that the scanner sent no separator and the lot is long enough
+    to hold a serial number too: only the eye on the label can tell.
+    """
+
+    gtin: str
+    lot: str
+    expiry: date
+    serial: str = ""
+    doubtful: bool = False
+
+
+def read_barcode(text: str) -> Scan:
+    """Read a GS1 DataMatrix or GS1-128 as scanners type it; `BarcodeError` if not one.
+
+    FNC1 may come as the group separator, as one of `WRITTEN_SEPARATORS`, or not at
+    all. Codes in brackets, as printed under the symbol, are read too.
+    """
+    raw = text.strip(" \t\r\n")
+    for written in WRITTEN_SEPARATORS:
+        raw = raw.replace(written, SEPARATOR)
+    raw = SYMBOLOGY.sub("", raw).strip(SEPARATOR)
+    if raw.isdigit() and len(raw) in (8, 12, 13, 14):
+        raise BarcodeError(
+            "This code names the product only. Scan the square code, which also holds "
+            "lot and expiry, or type them below."
+        )
+    try:
+        message = GS1Message.parse_hri(raw) if raw[:1] == "(" else GS1Message.parse(raw)
+    except (ParseError, ValueError) as error:
+        raise BarcodeError(
+            "This code could not be read as GS1. Scan it again, or type what the "
+            "label says below."
+        ) from error
+    found = {element.ai.ai: element for element in message.element_strings}
+    if "01" not in found:
+        raise BarcodeError("This code holds no product number (01). Type it below.")
+    if found["01"].gtin is None:
+        raise BarcodeError("The product number's check digit is wrong. Scan it again.")
+    missing = [
+        word for ai, word in (("10", "lot"), ("17", "expiry")) if ai not in found
+    ]
+    if missing:
+        raise BarcodeError(
+            f"This code holds no {' and no '.join(missing)}. Type what the label says "
+            "below."
+        )
+    expiry = found["17"].date
+    if expiry is None:
+        raise BarcodeError("The expiry in this code is no date. Type it below.")
+    lot = found["10"].value
+    unseparated = SEPARATOR not in raw and raw[:1] != "(" and "21" not in found
+    return Scan(
+        gtin=found["01"].value,
+        lot=lot,
+        expiry=expiry,
+        serial=found["21"].value if "21" in found else "",
+        doubtful=unseparated and bool(SERIAL_MAY_FOLLOW.match(lot)),
+    )
+
+
+class CodeField(forms.CharField):
+    """What a scanner types; it may hold the group separator, nothing else odd."""
+
+    def __init__(self, **options) -> None:
+        options.setdefault("strip", False)
+        options.setdefault(
+            "widget",
+            forms.TextInput(
+                attrs={
+                    "autocomplete": "off",
+                    "autocapitalize": "off",
+                    "spellcheck": "false",
+                    "data-enter": "submit",
+                }
+            ),
+        )
+        super().__init__(max_length=LONGEST_CODE, **options)
+
+    def to_python(self, value):
+        text = super().to_python(value) or ""
+        text = text.strip(" \t\r\n")
+        if any(not " " <= sign <= "~" and sign not in "\x1d␝" for sign in text):
+            raise forms.ValidationError("A scan holds plain letters and digits only.")
+        return text
+
+
+class VialForm(ClinicForm):
+    """One vial for one visit, scanned or typed.
+
+    `pack_of` tells product and grams of a GTIN that this clinic has used before, so
+    that a scan alone is enough; a new pack asks for both once.
+    """
+
+    code = CodeField(required=False, label="Scan vial")
+    product_key = forms.ChoiceField(required=False, label="Product on the label")
+    grams = NumberField(
+        required=False, low="0.1", high="100", places=2, unit="g", label="Grams"
+    )
+    lot = PlainText(required=False, max_length=40, label="Lot")
+    expiry = DayField(required=False, label="Expiry")
+    looks_wrong = forms.BooleanField(
+        required=False, label="Turbid, particles, shaken or cold"
+    )
+
+    def __init__(
+        self,
+        *args,
+        pack_of: Callable[[str], tuple[str, Decimal] | None] = lambda gtin: None,
+        **options,
+    ) -> None:
+        super().__init__(*args, **options)
+        self.pack_of = pack_of
+        self.fields["product_key"].choices = [
+            ("", "Choose"),
+            *((key, product.brand) for key, product in sorted(products().items())),
+        ]
+        self.values: dict = {}
+
+    def clean(self):
+        given = super().clean()
+        if given.get("looks_wrong"):
+            self.add_error(
+                "looks_wrong",
+                "Set this vial aside and take another; it was not recorded.",
+            )
+        if given.get("code"):
+            self._from_code(given)
+        elif "code" not in self.errors:
+            self._typed(given)
+        if not self.errors:
+            self._check_size(given)
+        if not self.errors:
+            self.values = {
+                name: given[name] for name in ("product_key", "grams", "lot", "expiry")
+            }
+            self.values |= {
+                "gtin": given.get("gtin", ""),
+                "serial": given.get("serial", ""),
+            }
+        return given
+
+    def _from_code(self, given: dict) -> None:
+        try:
+            scan = read_barcode(given["code"])
+        except BarcodeError as error:
+            self.add_error("code", str(error))
+            return
+        given |= {
+            "gtin": scan.gtin,
+            "lot": scan.lot,
+            "expiry": scan.expiry,
+            "serial": scan.serial,
+        }
+        if scan.doubtful:
+            self.ask(
+                "code",
+                f"The scanner left out the separator, so the lot reads {scan.lot}. "
+                "Does the vial show exactly this lot, without a serial number in it?",
+            )
+        known = self.pack_of(scan.gtin)
+        if known:
+            given["product_key"], given["grams"] = known
+        elif not (given.get("product_key") and given.get("grams")):
+            self.add_error(
+                "product_key",
+                "This pack is new here: choose product and grams once, then save. "
+                "Later scans know it.",
+            )
+
+    def _typed(self, given: dict) -> None:
+        needed = ("product_key", "grams", "lot", "expiry")
+        missing = [name for name in needed if not given.get(name)]
+        if len(missing) == len(needed) and not self.errors:
+            self.add_error("code", "Scan the vial, or type what its label says.")
+            return
+        for name in missing:
+            if name not in self.errors:
+                self.add_error(name, "Needed.")
+
+    def _check_size(self, given: dict) -> None:
+        product = products()[given["product_key"]]
+        sizes = product.vials.grams
+        if given["grams"] not in sizes:
+            words = ", ".join(plain(size) for size in sizes)
+            self.add_error(
+                "grams", f"{product.brand} comes in vials of {words} g. Read it again."
+            )
+
+
+class FinishVialForm(ClinicForm):
+    """A vial was finished, or set aside unused, with what was left in it."""
+
+    waste_ml = NumberField(
+        low="0", high="2000", places=1, unit="mL", label="Left in the vial"
+    )
+    waste_reason = PlainText(required=False, max_length=120, label="Why")
+
+    def clean(self):
+        given = super().clean()
+        if given.get("waste_ml") and not given.get("waste_reason"):
+            self.add_error("waste_reason", "Say why something was left.")
+        return given

@@ -1,0 +1,288 @@
+"""Medicines given beside the immunoglobulin: ordered, checked, appended."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sessions.catalogue.medicines import Medicine, medicines
+from sessions.models import (
+    IN_A_CHAIR,
+    Allergy,
+    GivenMedicine,
+    InfusionSession,
+    OrderMedicine,
+    Patient,
+    Purpose,
+)
+from sessions.rules.quantities import plain
+from sessions.services.acts import Actor, Refused, act
+
+DAY = timedelta(hours=24)
+LONGEST_GAP = 8 * DAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One ordered medicine as the nurse sees it: may it be given now, and if not, why.
+
+    `given` are the doses of this visit; `refusal` is empty when it may be given;
+    `from_at` is the earliest moment for the next dose when only time stands between.
+    """
+
+    ordered: OrderMedicine
+    given: tuple[GivenMedicine, ...]
+    refusal: str = ""
+    from_at: datetime | None = None
+
+    @property
+    def due(self) -> bool:
+        """A premedication of this visit that was not given yet."""
+        return self.ordered.purpose == Purpose.BEFORE and not self.given
+
+    @property
+    def start_from(self) -> datetime | None:
+        """The earliest Start that leaves the ordered minutes after the dose."""
+        minutes = self.ordered.minutes_before
+        if not self.given or minutes is None:
+            return None
+        return self.given[-1].event_time + timedelta(minutes=minutes)
+
+
+def offers(session: InfusionSession, *, at: datetime) -> list[Offer]:
+    """Every medicine ordered with this visit, with what was given and what holds it."""
+    version = _version(session)
+    ordered = list(
+        OrderMedicine.objects.filter(order_version=version)
+        .current()
+        .order_by("-purpose", "id")
+    )
+    recent = _recent(session.patient, at=at)
+    allergies = list(Allergy.objects.filter(patient=session.patient).current())
+    return [_offer(session, medicine, recent, allergies, at=at) for medicine in ordered]
+
+
+def give(
+    *,
+    session: InfusionSession,
+    ordered: OrderMedicine,
+    by: Actor,
+    event_time: datetime | None = None,
+    seen_version: int | None = None,
+) -> GivenMedicine:
+    """Record one dose of an ordered medicine.
+
+    Refused when an allergy speaks against it, when the most for 24 hours would be
+    passed, or before the ordered gap is over.
+    """
+    with act("medicine.give", by=by, patient=session.patient) as done:
+        header = (
+            InfusionSession.objects.select_for_update(of=("self",))
+            .select_related("patient", "order__current", "clinic")
+            .get(pk=session.pk)
+        )
+        row = append_given(header, ordered, by=by, event_time=event_time)
+        done.on(row, medicine=row.medicine_key, dose=row.dose)
+    return row
+
+
+def append_given(
+    header: InfusionSession,
+    ordered: OrderMedicine,
+    *,
+    by: Actor,
+    event_time: datetime | None = None,
+) -> GivenMedicine:
+    """Check and append one dose inside an act; the caller holds the visit's lock."""
+    at = event_time or by.at
+    if header.entered_in_error or header.stage not in IN_A_CHAIR:
+        raise Refused("Medicines are given from check-in to discharge only.")
+    if ordered.order_version_id != _version(header).pk:
+        raise Refused("This medicine is not part of the order in force. Look again.")
+    if not OrderMedicine.objects.filter(pk=ordered.pk).current().exists():
+        raise Refused("This medicine was taken off the order.")
+    allergies = list(Allergy.objects.filter(patient=header.patient).current())
+    offer = _offer(header, ordered, _recent(header.patient, at=at), allergies, at=at)
+    if offer.refusal:
+        raise Refused(offer.refusal)
+    return GivenMedicine.objects.create(
+        session=header,
+        ordered=ordered,
+        medicine_key=ordered.medicine_key,
+        name=ordered.name,
+        dose=ordered.dose,
+        dose_unit=ordered.dose_unit,
+        route=ordered.route,
+        **by.stamp(event_time=event_time),
+    )
+
+
+def withdraw_given(*, given: GivenMedicine, reason: str, by: Actor) -> GivenMedicine:
+    """Take back a dose that was recorded and not given; the row stays readable."""
+    with act("medicine.withdraw", by=by, patient=given.session.patient) as done:
+        InfusionSession.objects.select_for_update(of=("self",)).get(pk=given.session_id)
+        if not GivenMedicine.objects.filter(pk=given.pk).current().exists():
+            raise Refused("This dose was already taken back.")
+        if not reason.strip():
+            raise Refused("Say why this dose is taken back.", field="reason")
+        row = GivenMedicine.objects.create(
+            session=given.session,
+            supersedes=given,
+            correction_reason=reason,
+            entered_in_error=True,
+            ordered=given.ordered,
+            medicine_key=given.medicine_key,
+            name=given.name,
+            dose=given.dose,
+            dose_unit=given.dose_unit,
+            route=given.route,
+            **by.stamp(event_time=given.event_time),
+        )
+        done.on(row, reason=reason)
+    return row
+
+
+def allergy_against(
+    medicine_key: str, name: str, allergies: Iterable[Allergy]
+) -> Allergy | None:
+    """The patient's allergy to this medicine, to its class or by another name of it."""
+    words = substances(medicine_key, name)
+    words |= {other for word in words for other in ALSO_CALLED.get(word, ())}
+    words |= {word for entry in _entries(medicine_key) for word in _classes(entry)}
+    for allergy in allergies:
+        if allergy.none_known:
+            continue
+        said = {allergy.substance.casefold().strip(), allergy.substance_key.casefold()}
+        if any(word in text for word in words for text in said if text):
+            return allergy
+        if any(
+            len(text) >= SHORTEST_WORD and text in w for text in said for w in words
+        ):
+            return allergy
+    return None
+
+
+ALSO_CALLED = {
+    "paracetamol": ("acetaminophen", "tylenol"),
+    "adrenaline": ("epinephrine",),
+    "salbutamol": ("albuterol",),
+    "diphenhydramine": ("benadryl",),
+}
+"""One substance, several names: doses add up, and an allergy to one is to all."""
+ONE_NAME = {other: name for name, others in ALSO_CALLED.items() for other in others}
+SHORTEST_WORD = 4
+MG = {"microgram": Decimal("0.001"), "mg": Decimal(1), "g": Decimal(1000)}
+"""Units of mass that add up; others are compared only with themselves."""
+
+
+def substances(medicine_key: str, name: str) -> set[str]:
+    """What a medicine consists of, under one name for each substance."""
+    drugs = [entry.drug for entry in _entries(medicine_key)] or [name]
+    parts = {part.strip().casefold() for drug in drugs for part in drug.split("+")}
+    return {ONE_NAME.get(part, part) for part in parts}
+
+
+def _entries(medicine_key: str) -> list[Medicine]:
+    return [entry for entry in medicines() if entry.key == medicine_key]
+
+
+def _classes(entry: Medicine) -> set[str]:
+    return {part.strip().casefold() for part in re.split(r"[,/]", entry.drug_class)}
+
+
+def _in_unit(dose: Decimal, unit: str, wanted: str) -> Decimal | None:
+    """A dose in another unit; None where the two do not add up."""
+    if unit == wanted:
+        return dose
+    if unit in MG and wanted in MG:
+        return dose * MG[unit] / MG[wanted]
+    return None
+
+
+def _version(session: InfusionSession):
+    """The version a visit was started from, else the order's current one."""
+    start = getattr(session, "start", None)
+    return start.order_version if start else session.order.current
+
+
+def _recent(patient: Patient, *, at: datetime) -> list[GivenMedicine]:
+    """The patient's doses that a gap or a maximum may still look at, oldest first."""
+    return list(
+        GivenMedicine.objects.filter(
+            session__patient=patient,
+            session__entered_in_error=False,
+            event_time__gt=at - LONGEST_GAP,
+            event_time__lte=at,
+        )
+        .current()
+        .order_by("event_time", "id")
+    )
+
+
+def _offer(
+    session: InfusionSession,
+    ordered: OrderMedicine,
+    recent: list[GivenMedicine],
+    allergies: list[Allergy],
+    *,
+    at: datetime,
+) -> Offer:
+    wanted = substances(ordered.medicine_key, ordered.name)
+    same = [row for row in recent if substances(row.medicine_key, row.name) & wanted]
+    given = tuple(
+        row
+        for row in same
+        if row.session_id == session.pk
+        and (row.ordered_id == ordered.pk or row.ordered_id is None)
+    )
+    refusal, from_at = _refusal(session, ordered, same, given, allergies, at=at)
+    return Offer(ordered=ordered, given=given, refusal=refusal, from_at=from_at)
+
+
+def _refusal(
+    session: InfusionSession,
+    ordered: OrderMedicine,
+    same: list[GivenMedicine],
+    given: tuple[GivenMedicine, ...],
+    allergies: list[Allergy],
+    *,
+    at: datetime,
+) -> tuple[str, datetime | None]:
+    against = allergy_against(ordered.medicine_key, ordered.name, allergies)
+    if against is not None:
+        reaction = f" ({against.reaction})" if against.reaction else ""
+        return (
+            f"Allergy to {against.substance}{reaction}: {ordered.name} is not given. "
+            "Ask the prescriber for another.",
+            None,
+        )
+    if given and ordered.purpose == Purpose.BEFORE:
+        return f"{ordered.name} was given already in this visit.", None
+    if ordered.gap_minutes and same:
+        free = same[-1].event_time + timedelta(minutes=ordered.gap_minutes)
+        if at < free:
+            clock = free.astimezone(session.clinic.zone)
+            return (
+                f"{ordered.name}: next dose from {clock:%H:%M} "
+                f"({ordered.gap_minutes} min between doses).",
+                free,
+            )
+    if ordered.max_in_24h is not None:
+        lately = [row for row in same if row.event_time > at - DAY]
+        doses = [_in_unit(row.dose, row.dose_unit, ordered.dose_unit) for row in lately]
+        if None in doses:
+            return (
+                f"{ordered.name} was given in another unit within 24 h: add the doses "
+                "up by hand and ask the prescriber.",
+                None,
+            )
+        total = sum(doses, Decimal(0))
+        if total + ordered.dose > ordered.max_in_24h:
+            return (
+                f"{ordered.name}: {plain(total)} of at most "
+                f"{plain(ordered.max_in_24h)} {ordered.dose_unit} in 24 h are given; "
+                f"{plain(ordered.dose)} {ordered.dose_unit} more would pass it.",
+                lately[0].event_time + DAY if lately else None,
+            )
+    return "", None

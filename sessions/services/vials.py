@@ -1,0 +1,303 @@
+"""Vials: opened for one visit, checked against its order, and what was left of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from django.db.models import Count, Max
+
+from sessions.catalogue.products import products
+from sessions.models import Clinic, InfusionSession, Stage, Vial, VialEnd
+from sessions.rules.quantities import exact, plain, to_decimal, volume_ml
+from sessions.services.acts import Actor, Refused, act
+
+OPENED_IN = (Stage.CHECKED_IN, Stage.ASSESSED, Stage.INFUSING)
+"""Stages in which a vial may be opened for a visit."""
+LOTS_SEEN_FOR = timedelta(days=90)
+LOTS_OFFERED = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """A vial as this clinic opened it lately; one tap records another of the same."""
+
+    product_key: str
+    product_name: str
+    grams: Decimal
+    lot: str
+    expiry: date
+
+
+def pack_of(clinic: Clinic, gtin: str) -> tuple[str, Decimal] | None:
+    """Product and grams of a pack this clinic has recorded before, by its GTIN."""
+    row = (
+        Vial.objects.of(clinic)
+        .current()
+        .filter(gtin=gtin)
+        .order_by("-recorded_at")
+        .values_list("product_key", "grams")
+        .first()
+    )
+    return row if row else None
+
+
+def recent_lots(clinic: Clinic, product_key: str, *, at: datetime) -> list[Lot]:
+    """Lots of one product that were opened lately and have not expired."""
+    rows = (
+        Vial.objects.of(clinic)
+        .current()
+        .filter(
+            product_key=product_key,
+            expiry__gte=today(clinic, at),
+            recorded_at__gte=at - LOTS_SEEN_FOR,
+            serial="",
+        )
+        .values("product_key", "product_name", "grams", "lot", "expiry")
+        .annotate(last=Max("recorded_at"), count=Count("id"))
+        .order_by("-last")[:LOTS_OFFERED]
+    )
+    return [
+        Lot(**{name: row[name] for name in Lot.__dataclass_fields__}) for row in rows
+    ]
+
+
+def today(clinic: Clinic, at: datetime) -> date:
+    """The clinic's calendar day at a moment."""
+    return at.astimezone(clinic.zone).date()
+
+
+def grams_of(vials: Iterable[Vial]) -> Decimal:
+    """What these vials hold together."""
+    return sum((vial.grams for vial in vials), Decimal(0))
+
+
+def add_vial(
+    *,
+    session: InfusionSession,
+    product_key: str,
+    grams: Decimal,
+    lot: str,
+    expiry: date,
+    by: Actor,
+    serial: str = "",
+    gtin: str = "",
+    event_time: datetime | None = None,
+) -> Vial:
+    """Record a vial opened for this visit.
+
+    Refuses another product than the order's, an expired vial, a serial number that was
+    used before, a pack recorded earlier as something else, and before Start more than
+    the dose needs.
+    """
+    with act("vial.add", by=by, patient=session.patient) as done:
+        header = _locked(session)
+        version = header.order.current
+        product = products()[product_key]
+        if product_key != version.product_key:
+            raise Refused(
+                f"This is {product.brand}. The order is for {version.product_name}: "
+                "set this vial aside.",
+                field="product_key" if not gtin else "code",
+            )
+        if grams not in product.vials.grams:
+            raise Refused(
+                f"{product.brand} has no vial of {plain(grams)} g.", field="grams"
+            )
+        _refuse_expired(header, expiry, by.at)
+        _refuse_used(header, serial, gtin, product_key)
+        known = pack_of(header.clinic, gtin) if gtin else None
+        if known and known != (product_key, grams):
+            raise Refused(
+                f"This pack was recorded before as {products()[known[0]].brand} "
+                f"{plain(known[1])} g. Compare it with the label.",
+                field="grams",
+            )
+        held = grams_of(current_vials(header))
+        if header.stage != Stage.INFUSING and held >= version.given_g:
+            raise Refused(
+                f"The vials already hold {plain(held)} g for {plain(version.given_g)} "
+                "g. Take one away first if this one replaces it.",
+                field="code",
+            )
+        vial = Vial.objects.create(
+            session=header,
+            product_key=product_key,
+            product_name=product.brand,
+            lot=lot.strip(),
+            expiry=expiry,
+            serial=serial,
+            gtin=gtin,
+            grams=grams,
+            volume_ml=to_decimal(volume_ml(grams, product.g_per_100ml)),
+            **by.stamp(event_time=event_time),
+        )
+        done.on(vial, lot=vial.lot, grams=grams)
+    return vial
+
+
+def withdraw_vial(*, vial: Vial, reason: str, by: Actor) -> Vial:
+    """Take back a vial recorded by mistake; the row stays readable in the history."""
+    with act("vial.withdraw", by=by, patient=vial.session.patient) as done:
+        header = _locked(vial.session)
+        if not Vial.objects.filter(pk=vial.pk).current().exists():
+            raise Refused("This vial was already taken back or corrected.")
+        if VialEnd.objects.filter(vial=vial).exists():
+            raise Refused("This vial is finished; it cannot be taken back.")
+        if not reason.strip():
+            raise Refused("Say why this vial is taken back.", field="reason")
+        row = Vial.objects.create(
+            session=header,
+            supersedes=vial,
+            correction_reason=reason,
+            entered_in_error=True,
+            **{
+                name: getattr(vial, name)
+                for name in (
+                    "product_key",
+                    "product_name",
+                    "lot",
+                    "expiry",
+                    "serial",
+                    "gtin",
+                    "grams",
+                    "volume_ml",
+                    "looks_right",
+                )
+            },
+            **by.stamp(event_time=vial.event_time),
+        )
+        done.on(row, reason=reason)
+    return row
+
+
+def finish_vial(
+    *,
+    vial: Vial,
+    by: Actor,
+    waste_ml: Decimal = Decimal(0),
+    waste_reason: str = "",
+    event_time: datetime | None = None,
+) -> VialEnd:
+    """Record that a vial is empty, or what was left in it and why."""
+    with act("vial.finish", by=by, patient=vial.session.patient) as done:
+        _locked(vial.session)
+        if VialEnd.objects.filter(vial=vial).exists():
+            raise Refused("This vial is finished already.")
+        if waste_ml > vial.volume_ml:
+            raise Refused(
+                f"The vial held {plain(vial.volume_ml)} mL, so no more can be left.",
+                field="waste_ml",
+            )
+        if waste_ml and not waste_reason.strip():
+            raise Refused("Say why something was left.", field="waste_reason")
+        end = append_end(
+            vial,
+            waste_ml=waste_ml,
+            waste_reason=waste_reason,
+            by=by,
+            event_time=event_time,
+        )
+        done.on(end, waste_ml=waste_ml)
+    return end
+
+
+def append_end(
+    vial: Vial,
+    *,
+    waste_ml: Decimal,
+    waste_reason: str,
+    by: Actor,
+    event_time: datetime | None,
+) -> VialEnd:
+    """Append the end of a vial inside an act."""
+    return VialEnd.objects.create(
+        session=vial.session,
+        vial=vial,
+        waste_ml=waste_ml,
+        waste_reason=waste_reason if waste_ml else "",
+        **by.stamp(event_time=event_time),
+    )
+
+
+def append_ends(
+    header: InfusionSession,
+    *,
+    given_ml: Decimal,
+    reason: str,
+    by: Actor,
+    event_time: datetime,
+) -> Decimal:
+    """Finish every open vial at the end; the rest is waste, the last vial first.
+
+    Returns the waste in mL.
+    """
+    vials = current_vials(header)
+    open_vials = [vial for vial in vials if not hasattr(vial, "end")]
+    ended = sum(
+        (vial.end.waste_ml for vial in vials if hasattr(vial, "end")), Decimal(0)
+    )
+    held = sum((vial.volume_ml for vial in vials), Decimal(0)) - ended
+    rest = max(Decimal(0), held - given_ml)
+    # The column keeps three decimals; what is cut is less than a drop.
+    left = to_decimal(exact(rest)).quantize(Decimal("0.001"))
+    for vial in reversed(open_vials):
+        waste = min(left, vial.volume_ml)
+        append_end(
+            vial, waste_ml=waste, waste_reason=reason, by=by, event_time=event_time
+        )
+        left -= waste
+    return rest
+
+
+def current_vials(session: InfusionSession) -> list[Vial]:
+    """The vials of a visit that nobody took back, in the order they were opened."""
+    return list(
+        Vial.objects.filter(session=session)
+        .current()
+        .select_related("end", "session", "recorded_by")
+        .order_by("event_time", "id")
+    )
+
+
+def _locked(session: InfusionSession) -> InfusionSession:
+    header = (
+        InfusionSession.objects.select_for_update(of=("self",))
+        .select_related("clinic", "patient", "order__current")
+        .get(pk=session.pk)
+    )
+    if header.entered_in_error or header.stage not in OPENED_IN:
+        raise Refused(
+            f"This visit is {header.get_stage_display().lower()}: "
+            "no vial can be changed."
+        )
+    return header
+
+
+def _refuse_expired(header: InfusionSession, expiry: date, at: datetime) -> None:
+    if expiry < today(header.clinic, at):
+        raise Refused(
+            f"This vial expired on {expiry:%-d %b %Y}. Set it aside.", field="expiry"
+        )
+
+
+def _refuse_used(
+    header: InfusionSession, serial: str, gtin: str, product_key: str
+) -> None:
+    if not serial:
+        return
+    used = (
+        Vial.objects.of(header.clinic)
+        .current()
+        .filter(product_key=product_key, serial=serial, gtin=gtin)
+        .first()
+    )
+    if used is None:
+        return
+    day = used.event_time.astimezone(header.clinic.zone)
+    here = used.session_id == header.pk
+    where = "for this visit" if here else f"for another visit on {day:%-d %b %Y}"
+    raise Refused(
+        f"Serial {serial} was recorded already {where}. Take another vial.",
+        field="code",
+    )
