@@ -200,7 +200,17 @@ def _missing_findings(
     """One finding names all that is missing; at home nobody measures."""
     if chart.phase is Phase.AFTER and chart.vitals is None:
         return
-    missing = tuple(dict.fromkeys((*missing_from(chart.vitals), *comparison.missing)))
+    compared = chart.phase is not Phase.BASELINE
+    before = missing_from(chart.baseline) if compared else ()
+    missing = tuple(
+        dict.fromkeys(
+            (
+                *missing_from(chart.vitals),
+                *(f"baseline {name}" for name in before),
+                *comparison.missing,
+            )
+        )
+    )
     if missing:
         yield _notice_finding(notice, f"{notice.because}: {in_words(missing)}", missing)
 
