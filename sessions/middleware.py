@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from django.contrib import messages
 from django.contrib.auth import logout
 from django.db import DatabaseError
 from django.utils import timezone
@@ -39,6 +40,10 @@ class Presence:
     def __call__(self, request):
         if request.user.is_authenticated and self._over(request):
             logout(request)
+            messages.warning(
+                request,
+                "You were signed out, because the screen was not used for some time.",
+            )
         if not request.user.is_authenticated:
             return self.get_response(request)
         with timezone.override(request.user.clinic.zone):

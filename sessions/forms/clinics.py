@@ -1,5 +1,6 @@
 """First set-up, the clinic's settings, its chairs."""
 
+from decimal import Decimal
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -9,6 +10,7 @@ from sessions.forms.base import ClinicForm
 from sessions.forms.fields import NumberField, PlainText, WholeField
 from sessions.forms.staff import NewPasswordField, UsernameField, check_password_pair
 from sessions.models import Clinic, LabelRegion, TemperatureUnit, User
+from sessions.rules.quantities import plain
 
 ZONES = [
     (name, name.replace("_", " "))
@@ -136,7 +138,11 @@ class ClinicSettingsForm(ClinicForm):
     @staticmethod
     def values_of(clinic: Clinic) -> dict[str, Any]:
         """What the form shows first: the settings as they are."""
-        return {name: getattr(clinic, name) for name in ClinicSettingsForm.base_fields}
+        values = {n: getattr(clinic, n) for n in ClinicSettingsForm.base_fields}
+        return {
+            name: plain(value) if isinstance(value, Decimal) else value
+            for name, value in values.items()
+        }
 
 
 class ChairForm(ClinicForm):

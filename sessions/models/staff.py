@@ -1,7 +1,6 @@
 """The people who use the product."""
 
 import hashlib
-
 from functools import lru_cache
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -72,14 +71,6 @@ class User(AbstractBaseUser):
         """What the role holds; remembered, because roles change at migrations only."""
         return role_permissions(self.role_id) if self.role_id else frozenset()
 
-
-@lru_cache(maxsize=64)
-def role_permissions(role_id: int) -> frozenset[str]:
-    """The permissions of a role; `storage.install_roles` makes this forget."""
-    return frozenset(
-        Group.objects.get(pk=role_id).permissions.values_list("codename", flat=True)
-    )
-
     @property
     def seen_as(self) -> str:
         """Stands for what a screen shows of this user; a changed one is stale."""
@@ -94,3 +85,12 @@ def role_permissions(role_id: int) -> frozenset[str]:
             secret=secret,
             algorithm="sha256",
         ).hexdigest()
+
+
+
+@lru_cache(maxsize=64)
+def role_permissions(role_id: int) -> frozenset[str]:
+    """The permissions of a role; `storage.install_roles` makes this forget."""
+    return frozenset(
+        Group.objects.get(pk=role_id).permissions.values_list("codename", flat=True)
+    )

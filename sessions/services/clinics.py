@@ -81,10 +81,14 @@ def change_clinic(
     with act("clinic.settings", by=by) as done:
         clinic = _locked(clinic, seen)
         before = shown(clinic)
-        for name, value in changes.items():
-            setattr(clinic, name, value)
+        differing = [
+            name
+            for name in SETTINGS
+            if name in changes and changes[name] != getattr(clinic, name)
+        ]
+        for name in differing:
+            setattr(clinic, name, changes[name])
         after = shown(clinic)
-        differing = [name for name in SETTINGS if before[name] != after[name]]
         if differing:
             clinic.version += 1
             clinic.save(update_fields=[*differing, "version"])

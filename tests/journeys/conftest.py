@@ -1,0 +1,101 @@
+"""A real Chromium, signed in as one of the cast.
+
+Without a browser the journeys are skipped and say so; in CI that is a failure.
+"""
+
+import os
+import shutil
+
+import pytest
+from django.utils import timezone
+
+from sessions.middleware import LAST_SEEN, SIGNED_IN_AT
+from tests.conftest import PASSWORD
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic"),
+    *("--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+
+
+def browser_path() -> str | None:
+    named = os.environ.get("IVIG_CHROMIUM")
+    candidates = (shutil.which(name) for name in (named, *NAMES) if name)
+    return next((path for path in candidates if path), None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _needs_a_browser():
+    if browser_path():
+        return
+    message = "No Chromium: apt-get install chromium, or set IVIG_CHROMIUM."
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args):
+    return {
+        **browser_type_launch_args,
+        "executable_path": browser_path(),
+        "args": list(FLAGS),
+    }
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args):
+    viewport = {"width": 1280, "height": 800}
+    return {**browser_context_args, "viewport": viewport, "locale": "en-GB"}
+
+
+@pytest.fixture
+def walk_in(live_server, page):
+    """Type name and password as `user` would: gives the page back, signed in."""
+
+    def as_user(user, path="/"):
+        page.goto(f"{live_server.url}/sign-in/?next={path}")
+        page.get_by_label("User name").fill(user.username)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        return page
+
+    return as_user
+
+
+@pytest.fixture
+def browse_as(live_server, page, client):
+    """Open pages as `user` without typing: `browse_as(nurse)("/board/")`."""
+
+    def as_user(user):
+        client.force_login(user)
+        session = client.session
+        now = timezone.now().isoformat()
+        session[SIGNED_IN_AT], session[LAST_SEEN] = now, now
+        session.save()
+        cookie = client.cookies["sessionid"].value
+        page.context.add_cookies(
+            [{"name": "sessionid", "value": cookie, "url": live_server.url}]
+        )
+
+        def open_page(path):
+            page.goto(f"{live_server.url}{path}")
+            return page
+
+        return open_page
+
+    return as_user
+
+
+@pytest.fixture
+def accessible(page):
+    """Fail with the list of axe's violations on the page as it stands."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    def check():
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+
+    return check

@@ -1,0 +1,137 @@
+"""Settings are read strictly, and the defaults are the safe ones."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from ivig_clinic import databases, environment
+
+HOME = Path(__file__).parent.parent
+
+
+def test_a_flag_takes_true_false_or_nothing(monkeypatch):
+    for value, wanted in (("True", True), ("False", False), ("", True)):
+        monkeypatch.setenv("SOME_FLAG", value)
+        assert environment.flag("SOME_FLAG", True) is wanted
+
+
+@pytest.mark.parametrize("value", ["true", "1", "yes", "TRUE "])
+def test_a_flag_refuses_every_other_word(monkeypatch, value):
+    monkeypatch.setenv("SOME_FLAG", value)
+
+    with pytest.raises(ImproperlyConfigured, match="SOME_FLAG"):
+        environment.flag("SOME_FLAG", False)
+
+
+def test_a_file_never_overrides_what_is_set(monkeypatch, tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("# a comment\nSOME_NAME=from the file\nOTHER_NAME=also\n")
+    monkeypatch.setenv("SOME_NAME", "set before")
+    monkeypatch.delenv("OTHER_NAME", raising=False)
+
+    environment.load_file(file)
+
+    assert os.environ.pop("OTHER_NAME") == "also"
+    assert os.environ["SOME_NAME"] == "set before"
+
+
+def test_sqlite_queues_writers_and_syncs_fully(tmp_path):
+    options = databases.sqlite(tmp_path / "clinic.sqlite3")["OPTIONS"]
+
+    assert options["transaction_mode"] == "IMMEDIATE"
+    assert options["timeout"] == 20
+    assert "synchronous=FULL" in databases.sqlite_journal() or (
+        "synchronous=EXTRA" in databases.sqlite_journal()
+    )
+
+
+def test_an_old_sqlite_gets_the_rollback_journal(monkeypatch):
+    monkeypatch.setattr(databases.sqlite3, "sqlite_version_info", (3, 40, 1))
+
+    assert databases.sqlite_journal() == (
+        "PRAGMA journal_mode=DELETE;PRAGMA synchronous=EXTRA;"
+    )
+
+
+def test_a_postgresql_address_is_read_with_its_escapes():
+    found = databases.postgresql("postgresql://us%40er:p%2Fw@db.example:5433/clinic")
+
+    assert (found["USER"], found["PASSWORD"]) == ("us@er", "p/w")
+    assert (found["HOST"], found["PORT"], found["NAME"]) == (
+        "db.example",
+        "5433",
+        "clinic",
+    )
+
+
+def test_another_database_is_refused():
+    with pytest.raises(ImproperlyConfigured):
+        databases.postgresql("mysql://db/clinic")
+
+
+def test_the_policy_of_content_allows_nothing_inline():
+    policy = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
+
+    assert policy["default-src"] == ["'none'"]
+    assert "'unsafe-inline'" not in str(policy)
+    assert "'unsafe-eval'" not in str(policy)
+
+
+def test_polling_cannot_keep_a_login_alive_by_saving_each_request():
+    assert settings.SESSION_SAVE_EVERY_REQUEST is False
+
+
+def test_every_variable_that_is_read_is_explained():
+    explained = (HOME / ".env.example").read_text(encoding="utf-8")
+
+    read = {"SECRET_KEY", "ALLOWED_HOSTS", "HTTPS", "CSRF_TRUSTED_ORIGINS"}
+    read |= {"DATABASE_URL", "DATABASE_FILE", "DEBUG", "ADDRESS"}
+    for name in read:
+        assert f"\n{name}=" in explained
+
+
+def test_the_server_refuses_to_start_without_a_key(tmp_path):
+    """As gunicorn does it: importing the door."""
+    given = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_FILE": str(tmp_path / "clinic.sqlite3"),
+        "SECRET_KEY": "",
+    }
+    started = subprocess.run(
+        [sys.executable, "-c", "import ivig_clinic.wsgi"],
+        cwd=HOME,
+        env=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert started.returncode != 0
+    assert "Refusing to serve" in started.stderr
+
+
+def test_with_https_cookies_belong_to_this_host_alone(tmp_path):
+    show = (
+        "import django; django.setup(); from django.conf import settings as s;"
+        "print(s.SESSION_COOKIE_NAME, s.SESSION_COOKIE_SECURE, s.SECURE_HSTS_SECONDS)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", show],
+        cwd=HOME,
+        env={
+            "PATH": os.environ["PATH"],
+            "DJANGO_SETTINGS_MODULE": "ivig_clinic.settings",
+            "DATABASE_FILE": str(tmp_path / "clinic.sqlite3"),
+            "HTTPS": "True",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert shown.stdout.split() == ["__Host-sessionid", "True", "31536000"]
