@@ -544,7 +544,7 @@ class Ended:
     """How an infusion ended: what went in, and what was left in the vials."""
 
     session: InfusionSession
-    rate_change: RateChange | None
+    rate_change: RateChange
     given_ml: Decimal
     waste_ml: Decimal
 
@@ -561,8 +561,7 @@ def end_infusion(
 ) -> Ended:
     """End the infusion and begin the observation; open vials are finished with it.
 
-    A pump that was stopped earlier keeps that moment as its end. What was not given
-    needs a reason other than "completed".
+    What was not given needs a reason other than "completed".
     """
     with act("infusion.end", by=by, patient=session.patient) as done:
         header = locked(session, seen_version)
@@ -575,7 +574,7 @@ def end_infusion(
             event_time=event_time or by.at,
         )
         done.on(
-            ended.rate_change or header,
+            ended.rate_change,
             reason=reason_code,
             given_ml=ended.given_ml,
             waste_ml=ended.waste_ml,
@@ -610,18 +609,16 @@ def append_end(
             field="reason_code",
         )
     _require_reason(reason_code, reason_text)
-    change = None
-    if last.kind != RateKind.STOP:
-        change = RateChange.objects.create(
-            session=header,
-            kind=RateKind.END,
-            before_ml_per_h=last.rate_ml_per_h,
-            rate_ml_per_h=Decimal(0),
-            rate_ml_per_kg_h=Decimal(0),
-            reason_code=reason_code,
-            reason_text=reason_text,
-            **by.stamp(event_time=event_time),
-        )
+    change = RateChange.objects.create(
+        session=header,
+        kind=RateKind.END,
+        before_ml_per_h=last.rate_ml_per_h,
+        rate_ml_per_h=Decimal(0),
+        rate_ml_per_kg_h=Decimal(0),
+        reason_code=reason_code,
+        reason_text=reason_text,
+        **by.stamp(event_time=event_time),
+    )
     waste = vials.append_ends(
         header,
         given_ml=given,
@@ -676,6 +673,7 @@ def discharge(
                 reason_text=reason_text,
                 **by.stamp(),
             )
+        _finish_vials(header, by=by)
         header.outcome = outcome
         move(header, Stage.DISCHARGED, by=by, reason=reason_text, also=("outcome",))
         signature = sign(Signature.Meaning.DISCHARGED, by=by, session=header)
@@ -686,6 +684,18 @@ def discharge(
             signature=signature.pk,
         )
     return signature
+
+
+def _finish_vials(header: InfusionSession, *, by: Actor) -> None:
+    """Close the vials of an infusion that was stopped instead of ended."""
+    chart = charts_of([header], at=by.at)[0]
+    vials.append_ends(
+        header,
+        given_ml=chart.volume_ml,
+        reason="stopped early",
+        by=by,
+        event_time=chart.ended_at or by.at,
+    )
 
 
 def mark_entered_in_error(

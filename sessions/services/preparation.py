@@ -674,14 +674,14 @@ def _own_holds(prepared: Preparation) -> Iterable[Hold]:
             f"The order is {order.get_status_display().lower()}",
             clears="an active order",
         )
-    if version is not None and version.expires_on < day:
+    if version.expires_on < day:
         yield _to_do(
             "order-expired",
             "order",
             f"The order expired on {version.expires_on:%-d %b %Y}",
             clears="a renewed order",
         )
-    if version is not None and _countersignature_late(version, prepared.at):
+    if _countersignature_late(version, prepared.at):
         yield Hold(
             rule="order-countersign",
             kind=HARD,
@@ -691,7 +691,10 @@ def _own_holds(prepared: Preparation) -> Iterable[Hold]:
         )
     if prepared.fault:
         yield _to_do("plan", "order" if prepared.weights else "weight", prepared.fault)
+    signed_for = {stop["code"] for stop in orders.hard_stops(version)}
     for warning in prepared.today.plan.hard_stops if prepared.today else ():
+        if warning.code in signed_for:
+            continue  # overridden with a signature when the order was signed
         yield Hold(
             rule=f"plan-{warning.code}"[:40],
             kind=HARD,

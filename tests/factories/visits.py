@@ -1,0 +1,211 @@
+"""Visits in every stage, made through the product's own services, as a nurse would."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sessions.models import (
+    Clinic,
+    InfusionSession,
+    Order,
+    Patient,
+    ProtocolVersion,
+    User,
+)
+from sessions.services import infusions, orders, patients, preparation, protocols, vials
+from sessions.services.acts import Actor
+from sessions.services.vitals import record_vitals
+
+READING = {
+    "systolic_mmhg": 128,
+    "diastolic_mmhg": 78,
+    "pulse": 76,
+    "respiratory_rate": 16,
+    "spo2": 98,
+    "temperature_c": Decimal("36.7"),
+    "temperature_as_typed": "36.7",
+    "spo2_scale": 1,
+    "on_oxygen": False,
+    "consciousness": "A",
+}
+
+
+def by(user: User, at: datetime) -> Actor:
+    return Actor.of(user=user, clinic=user.clinic, at=at)
+
+
+def protocol_in_force(
+    clinic: Clinic, *, author: User, approver: User, at: datetime
+) -> ProtocolVersion:
+    version = protocols.ship_default_protocol(clinic, by(author, at))
+    protocols.approve_version(version=version, by=by(approver, at))
+    return version
+
+
+def patient_known(
+    nurse: User, at: datetime, *, mrn: str = "0048172265", **who
+) -> Patient:
+    """A woman of 72 kg with consent, laboratory results and no allergy."""
+    actor = by(nurse, at)
+    person = {
+        "family_name": "Okonkwo",
+        "given_names": "Adaeze Marie",
+        "birth_date": datetime(1978, 3, 14).date(),  # noqa: DTZ001
+        "sex": "female",
+    } | who
+    patient = patients.register_patient(mrn=mrn, by=actor, **person)
+    patients.record_weight(
+        patient=patient, weight_kg=Decimal("72"), as_typed="72 kg", by=actor
+    )
+    patients.record_allergy(patient=patient, none_known=True, by=actor)
+    patients.record_consent(
+        patient=patient,
+        given=True,
+        scope="immunoglobulin",
+        expires_on=(at + timedelta(days=300)).date(),
+        by=actor,
+    )
+    for test, value, unit in (
+        ("creatinine", "68", "umol/L"),
+        ("haemoglobin", "13.1", "g/dL"),
+    ):
+        patients.record_lab(
+            patient=patient, test=test, value=Decimal(value), unit=unit, by=actor
+        )
+    patients.record_lab(
+        patient=patient, test="iga", value=Decimal("1.4"), unit="g/L", by=actor
+    )
+    return patient
+
+
+def active_order(
+    patient: Patient,
+    *,
+    prescriber: User,
+    pharmacist: User,
+    at: datetime,
+    **choices,
+) -> Order:
+    """30 g of Privigen 10 % for primary immunodeficiency, signed and verified."""
+    chosen = {
+        "product": "privigen_10",
+        "indication": "pi",
+        "phase": "maintenance",
+        "dose_g_per_kg": Decimal("0.4"),
+        "interval_weeks": Decimal(4),
+        "cycles": 6,
+        "expires_on": (at + timedelta(days=200)).date(),
+    } | choices
+    order = orders.draft_order(
+        patient=patient, choices=orders.Choices(**chosen), by=by(prescriber, at)
+    )
+    who = orders.Identity(
+        initials=patient.initials, birth_year=patient.birth_date.year
+    )
+    orders.sign_order(order=order, identity=who, by=by(prescriber, at))
+    orders.verify_order(order=order, identity=who, by=by(pharmacist, at))
+    order.refresh_from_db()
+    return order
+
+
+def premedication(**values) -> orders.MedicineChoice:
+    return orders.MedicineChoice(
+        **{
+            "purpose": "before",
+            "medicine_key": "cetirizine_1",
+            "name": "Cetirizine",
+            "dose": Decimal("10"),
+            "dose_unit": "mg",
+            "route": "PO",
+            "minutes_before": 30,
+        }
+        | values
+    )
+
+
+def as_needed(**values) -> orders.MedicineChoice:
+    return orders.MedicineChoice(
+        **{
+            "purpose": "as_needed",
+            "medicine_key": "acetaminophen_4",
+            "name": "Acetaminophen",
+            "dose": Decimal("650"),
+            "dose_unit": "mg",
+            "route": "PO",
+            "gap_minutes": 240,
+            "max_in_24h": Decimal("1300"),
+        }
+        | values
+    )
+
+
+def planned(order: Order, *, charge_nurse: User, at: datetime) -> InfusionSession:
+    return infusions.plan_session(
+        order=order, scheduled_at=at, by=by(charge_nurse, at)
+    )
+
+
+def checked_in(
+    order: Order, *, charge_nurse: User, nurse: User, at: datetime, chair: str = "01"
+) -> InfusionSession:
+    visit = planned(order, charge_nurse=charge_nurse, at=at)
+    seat = order.clinic.chairs.get(name=chair)
+    infusions.check_in(session=visit, chair=seat, by=by(nurse, at))
+    return fresh(visit)
+
+
+def ready(visit: InfusionSession, *, nurse: User, at: datetime) -> InfusionSession:
+    """Do everything that holds the Start, as on an ordinary morning."""
+    actor, patient = by(nurse, at), visit.patient
+    infusions.check_identity(
+        session=visit,
+        initials=patient.initials,
+        birth_year=patient.birth_date.year,
+        by=actor,
+    )
+    patients.record_weight(
+        patient=patient, weight_kg=Decimal("72"), as_typed="72 kg", by=actor
+    )
+    infusions.attest_checks(
+        session=visit, answers=preparation.AS_USUAL, by=actor
+    )
+    infusions.record_line(
+        session=visit, site="left forearm", gauge="22 G", by=actor
+    )
+    for number, grams in enumerate(("20", "10")):
+        vials.add_vial(
+            session=visit,
+            product_key="privigen_10",
+            grams=Decimal(grams),
+            lot="P100512345",
+            expiry=(at + timedelta(days=600)).date(),
+            serial=f"S{visit.pk}-{number}",
+            by=actor,
+        )
+    record_vitals(session=visit, reading=READING, by=actor, purpose="baseline")
+    pass_all_warnings(fresh(visit), nurse=nurse, at=at)
+    return fresh(visit)
+
+
+def pass_all_warnings(visit: InfusionSession, *, nurse: User, at: datetime) -> None:
+    found = [hold.rule for hold in preparation.prepare(visit, at=at).warnings]
+    if found:
+        infusions.pass_warnings(
+            session=visit, rules=found, reason_code="planned", by=by(nurse, at)
+        )
+
+
+def started(visit: InfusionSession, *, nurse: User, at: datetime) -> InfusionSession:
+    visit = ready(visit, nurse=nurse, at=at)
+    rung = preparation.prepare(visit, at=at).first_rung
+    infusions.start(
+        session=visit, read_back_ml_per_h=rung.pump_ml_per_h, by=by(nurse, at)
+    )
+    return fresh(visit)
+
+
+def fresh(visit: InfusionSession) -> InfusionSession:
+    return InfusionSession.objects.select_related(
+        "clinic", "patient", "chair", "nurse", "order__current"
+    ).get(pk=visit.pk)
+
+
