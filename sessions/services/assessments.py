@@ -1,0 +1,248 @@
+"""From the rows of a visit to the rules and back: the one place that asks them.
+
+A rule that fails is never silence: the answer then says CHECK NOT DONE (SAFETY I15).
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sessions.catalogue.reactions import labels
+from sessions.charts import SessionChart, vital_set
+from sessions.models import Stage, VitalSigns
+from sessions.rules.assessment import Chart, assess
+from sessions.rules.findings import Action, Finding, Severity, Value
+from sessions.rules.news2 import News2, News2Refused
+from sessions.rules.policy import Policy
+from sessions.rules.reactions import Symptom
+from sessions.rules.recommendation import RatePosition, Recommendation, recommend
+from sessions.rules.thresholds import Phase
+
+logger = logging.getLogger(__name__)
+
+REACTION_SERIES = ("reaction ", "timing ")
+NOT_DONE = "CHECK-NOT-DONE"
+"""The rule of the flag that stands for a check which could not run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the rules said about one save; `fault` says why they could not speak."""
+
+    recommendation: Recommendation | None = None
+    news2: News2 | News2Refused | None = None
+    fault: str = ""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return self.recommendation.findings if self.recommendation else ()
+
+    @property
+    def raises_flag(self) -> bool:
+        return bool(self.fault) or bool(
+            self.recommendation and self.recommendation.raises_flag
+        )
+
+
+def judge_vitals(chart: SessionChart, row: VitalSigns) -> Judgement:
+    """Hold a set of vital signs against the protocol, as of when it was taken.
+
+    Symptoms that are still there take part in combinations; what a reaction itself
+    calls for was said when it was recorded and is not said again here.
+    """
+    if chart.policy is None:
+        return Judgement(fault=chart.policy_fault)
+    try:
+        asked = _question(chart, row, symptoms=_present_symptoms(chart, row.event_time))
+        answer = assess(asked, chart.policy)
+        kept = [f for f in answer.findings if not f.series.startswith(REACTION_SERIES)]
+        recommendation = _recommend(chart, chart.policy, kept, asked.phase)
+        return Judgement(recommendation=recommendation, news2=answer.news2)
+    except Exception as error:  # a rule that fails must not cost the nurse her entry
+        return _not_done(error)
+
+
+def judge_reaction(
+    chart: SessionChart,
+    symptoms: tuple[Symptom, ...],
+    *,
+    onset: datetime,
+    recurrence: bool,
+) -> Judgement:
+    """Hold a reaction against the protocol, with the last set of vital signs.
+
+    Kept is what the symptoms add: what the vital signs alone call for was said when
+    they were saved.
+    """
+    if chart.policy is None:
+        return Judgement(fault=chart.policy_fault)
+    row = chart.last_vitals
+    try:
+        asked = replace(
+            _question(chart, row, symptoms=symptoms),
+            phase=chart.phase,
+            recurrence=recurrence,
+            earlier_mild_reactions=sum(
+                seen.reaction.grade == "mild" for seen in chart.reactions
+            ),
+            minutes_since_end=_minutes_since_end(chart, onset),
+        )
+        answer = assess(asked, chart.policy)
+        alone = assess(replace(asked, symptoms=(), recurrence=False), chart.policy)
+        said = {found.rule for found in alone.findings}
+        kept = [found for found in answer.findings if found.rule not in said]
+        recommendation = _recommend(chart, chart.policy, kept, asked.phase)
+        return Judgement(recommendation=recommendation, news2=answer.news2)
+    except Exception as error:
+        return _not_done(error)
+
+
+def escalated(chart: SessionChart, judgement: Judgement, because: str) -> Judgement:
+    """The same findings with the next action up: not settled, or back again (F5)."""
+    if judgement.recommendation is None or chart.policy is None:
+        return judgement
+    head = judgement.findings[0]
+    higher = min(list(Action)[list(Action).index(head.action) + 1 :], default=None)
+    action = Action.STOP if head.action >= Action.PAUSE else higher
+    action = max(action or head.action, head.action)
+    up = replace(
+        head,
+        action=action,
+        because=f"{because}: {head.because}",
+        calls_for=f"{ESCALATED_WORDS[action]}; {because.lower()}",
+        restarts=action is Action.PAUSE,
+        source=chart.policy.monitoring.reactions.recurrence.source,
+    )
+    found = [up, *judgement.findings[1:]]
+    recommendation = _recommend(chart, chart.policy, found, chart.phase)
+    return replace(judgement, recommendation=recommendation)
+
+
+ESCALATED_WORDS = {
+    Action.REDUCE: "the previous rate, a recheck and a call to the prescriber",
+    Action.PAUSE: "a pause and a call to the prescriber",
+    Action.STOP: "the end of this infusion and a call to the prescriber",
+    Action.EMERGENCY: "emergency treatment",
+}
+
+
+def rate_position(chart: SessionChart) -> RatePosition | None:
+    """Where the infusion stands on its ladder; None before it began."""
+    if chart.start is None or not chart.rungs:
+        return None
+    return RatePosition(
+        rungs_ml_per_h=tuple(rung.pump_ml_per_h for rung in chart.rungs),
+        present_ml_per_h=chart.rate_ml_per_h,
+        resolution_ml_per_h=chart.resolution_ml_per_h,
+    )
+
+
+def phase_at(chart: SessionChart, moment: datetime) -> Phase:
+    """The phase a set belongs to: a late entry is judged as of when it was taken."""
+    if chart.started_at is None or moment < chart.started_at:
+        return Phase.BASELINE
+    if chart.ended_at is None or moment < chart.ended_at:
+        return Phase.INFUSING
+    return Phase.AFTER if chart.session.stage == Stage.DISCHARGED else Phase.OBSERVING
+
+
+def _question(
+    chart: SessionChart, row: VitalSigns | None, *, symptoms: tuple[Symptom, ...]
+) -> Chart:
+    moment = row.event_time if row else chart.at
+    patient = chart.session.patient
+    day = moment.astimezone(chart.session.clinic.zone).date()
+    earlier = [v for v in chart.vitals if v.event_time < moment and v.pk != _pk(row)]
+    return Chart(
+        age_years=Decimal(patient.age_on(day)),
+        pregnant=chart.is_pregnant,
+        phase=phase_at(chart, moment),
+        vitals=vital_set(row),
+        baseline=vital_set(chart.baseline),
+        last=vital_set(earlier[-1] if earlier else None),
+        symptoms=symptoms,
+        weight_kg=chart.start.weight_kg if chart.start else None,
+        rate=rate_position(chart),
+        labels=labels(),
+    )
+
+
+def _pk(row: VitalSigns | None) -> int | None:
+    return row.pk if row else None
+
+
+def _present_symptoms(chart: SessionChart, moment: datetime) -> tuple[Symptom, ...]:
+    return tuple(
+        Symptom(reaction=symptom.reaction_key, severity=Severity(symptom.severity))
+        for seen in chart.reactions
+        if not seen.is_over and seen.reaction.event_time <= moment
+        for symptom in seen.symptoms
+    )
+
+
+def _minutes_since_end(chart: SessionChart, onset: datetime) -> Decimal | None:
+    if chart.ended_at is None or onset < chart.ended_at:
+        return None
+    return Decimal(int((onset - chart.ended_at).total_seconds())) / 60
+
+
+def _recommend(
+    chart: SessionChart, policy: Policy, found: Iterable[Finding], phase: Phase
+) -> Recommendation:
+    return recommend(
+        found,
+        rate_position(chart),
+        phase=phase,
+        protocol=policy.label,
+        restart=policy.dosing.restart,
+    )
+
+
+def _not_done(error: Exception) -> Judgement:
+    logger.exception("a rule failed")
+    return Judgement(fault=f"a rule failed ({type(error).__name__})")
+
+
+def news2_document(score: News2 | News2Refused | None) -> dict[str, Any] | None:
+    """The score as it is kept with its set, or why there is none."""
+    if score is None:
+        return None
+    if isinstance(score, News2Refused):
+        return {"refused": score.reason}
+    return {"total": score.total, "band": score.band, "parts": dict(score.parts)}
+
+
+def finding_document(found: Finding) -> dict[str, Any]:
+    """One finding word for word, as the flag keeps and shows it."""
+    return {
+        "rule": found.rule,
+        "series": found.series,
+        "action": found.action.value,
+        "severity": found.severity.value if found.severity else "",
+        "because": found.because,
+        "calls_for": found.calls_for,
+        "source": found.source.label,
+        "missing": list(found.missing),
+        "note": found.note,
+        "clears": found.clears,
+        "values": [_value_document(value) for value in found.values],
+    }
+
+
+def _value_document(value: Value) -> dict[str, Any]:
+    return {
+        "name": value.name,
+        "label": value.label,
+        "unit": value.unit,
+        "baseline": value.baseline,
+        "last": value.last,
+        "now": value.now,
+        "change": value.change.replace("-", "\u2212"),
+        "limit_text": value.limit_text,
+        "at": value.at.isoformat() if value.at else None,
+        "baseline_at": value.baseline_at.isoformat() if value.baseline_at else None,
+        "last_at": value.last_at.isoformat() if value.last_at else None,
+    }

@@ -1,0 +1,476 @@
+"""Flags: raised with the save that found something, answered by an act or a reason."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sessions.charts import RaisedFlag, SessionChart, is_complete
+from sessions.models import (
+    Flag,
+    FlagAction,
+    FlagEvent,
+    FlagPriority,
+    InfusionSession,
+    RateChange,
+    Reaction,
+    VitalSigns,
+)
+from sessions.rules.findings import Action
+from sessions.rules.monitoring import span
+from sessions.rules.quantities import plain
+from sessions.rules.running import per_kg
+from sessions.services import rates
+from sessions.services.acts import Actor, Refused, act
+from sessions.services.assessments import (
+    NOT_DONE,
+    REACTION_SERIES,
+    Judgement,
+    escalated,
+    finding_document,
+)
+from sessions.services.locks import locked_chart
+from sessions.services.rates import Reason
+
+OVERRIDE_REASONS = {
+    "measured_wrongly": "Value measured wrongly: repeat set",
+    "known": "Known for this patient, prescriber aware",
+    "position": "Position or movement",
+    "improving": "Already improving",
+    "other": "Other, in words",
+}
+"""Why a rate is kept against the protocol; `other` needs words."""
+
+NOT_DONE_REASONS = {
+    "compared_by_hand": "Compared by hand: within the order's limits",
+    "prescriber": "Compared by hand, prescriber informed",
+    "other": "Other, in words",
+}
+"""How a check that could not run was confirmed (SAFETY I15)."""
+
+DEFAULT_RECHECK_MINUTES = 15
+"""For a flag whose rule names no recheck: the shortest the protocol knows."""
+
+ORDER = list(FlagAction.values)
+
+
+@dataclass(slots=True, kw_only=True)
+class Kept:
+    """What a save did to the flags: the one it raised, and the events of others."""
+
+    flag: Flag | None = None
+    events: Sequence[FlagEvent] = ()
+
+
+def answer_flag(
+    session: InfusionSession,
+    *,
+    flag_id: int,
+    action: str,
+    by: Actor,
+    to_ml_per_h: Decimal | None = None,
+    read_back: bool = False,
+    seen_version: int | None = None,
+) -> FlagEvent | None:
+    """Answer an open flag by an act, which this records itself (F4).
+
+    `action` is observe, reduce, pause or stop. A stronger act answers milder flags of
+    the visit too; an act milder than the flag calls for is recorded and leaves it open
+    (the answer is then None). Opens the recheck timer (F5).
+    """
+    with act("flag.answer", by=by, patient=session.patient) as done:
+        chart = locked_chart(session, by=by, seen_version=seen_version)
+        raised = _open(chart, flag_id)
+        row = append_act(
+            chart,
+            action,
+            to_ml_per_h=to_ml_per_h,
+            read_back=read_back,
+            by=by,
+            flag=raised.flag,
+        )
+        if row is None and _level_of(chart, action) < _level(raised.flag):
+            raise Refused(
+                "The protocol calls for more: give a reason to keep the rate."
+            )
+        events = answer_all(chart, action, row=row, by=by, also=raised)
+        done.on(raised.flag, action=action, rate=plain(chart.rate_ml_per_h))
+    return next((event for event in events if event.flag_id == flag_id), None)
+
+
+def override_flag(
+    session: InfusionSession,
+    *,
+    flag_id: int,
+    reason: Reason,
+    by: Actor,
+    seen_version: int | None = None,
+) -> FlagEvent:
+    """Keep the rate against the protocol, with a coded reason; opens the recheck."""
+    with act("flag.override", by=by, patient=session.patient) as done:
+        chart = locked_chart(session, by=by, seen_version=seen_version)
+        raised = _open(chart, flag_id)
+        flag = raised.flag
+        not_done = flag.rule == NOT_DONE
+        reason.check(NOT_DONE_REASONS if not_done else OVERRIDE_REASONS)
+        if flag.reaction_id is not None and flag.priority == FlagPriority.HIGH:
+            raise Refused(
+                "A severe reaction cannot be closed without an act: pause or stop."
+            )
+        event = FlagEvent.objects.create(
+            flag=flag,
+            kind=FlagEvent.Kind.OVERRIDDEN,
+            action="keep",
+            reason_code=reason.code,
+            reason_text=reason.text,
+            recheck_at=None if not_done else _recheck_at(flag, by.at),
+            **by.stamp(),
+        )
+        done.on(flag, reason=reason.code)
+    return event
+
+
+def call_for_flag(
+    session: InfusionSession, *, flag_id: int, who: str, by: Actor
+) -> FlagEvent:
+    """Write down who was called; answers a flag that calls for no other act."""
+    with act("flag.call", by=by, patient=session.patient) as done:
+        chart = locked_chart(session, by=by)
+        raised = next((r for r in chart.flags if r.flag.pk == flag_id), None)
+        if raised is None:
+            raise Refused("That flag is not of this visit.")
+        if not who.strip():
+            raise Refused("Write who was called.", field="who")
+        flag = raised.flag
+        suffices = raised.is_open and flag.action == FlagAction.OBSERVE
+        event = FlagEvent.objects.create(
+            flag=flag,
+            kind=FlagEvent.Kind.ANSWERED if suffices else FlagEvent.Kind.CALLED,
+            action="call",
+            reason_text=who,
+            recheck_at=_recheck_at(flag, by.at) if suffices else None,
+            **by.stamp(),
+        )
+        done.on(flag, called=True)
+    return event
+
+
+# Inner parts: they run inside somebody's act, on a chart read under the lock.
+
+
+def append_act(
+    chart: SessionChart,
+    action: str,
+    *,
+    by: Actor,
+    to_ml_per_h: Decimal | None = None,
+    read_back: bool = False,
+    flag: Flag | None = None,
+    reaction: Reaction | None = None,
+) -> RateChange | None:
+    """Do what a flag or a reaction is answered with; None when the rate stays."""
+    links = {"flag": flag, "reaction": reaction, "by": by, "read_back": read_back}
+    reason = Reason(code="flag" if flag else "reaction")
+    if action == FlagAction.REDUCE:
+        if to_ml_per_h is None:
+            raise Refused("Say to which rate.", field="rate_ml_per_h")
+        return rates.append_reduce(
+            chart, to_ml_per_h=to_ml_per_h, reason=reason, **links
+        )
+    if action == FlagAction.PAUSE:
+        return rates.append_pause(chart, reason=reason, **links)
+    if action == FlagAction.STOP:
+        return rates.append_stop(chart, reason=reason, **links)
+    if action not in (FlagAction.OBSERVE, "continue"):
+        raise Refused("Choose an act.", field="action")
+    return None
+
+
+def answer_all(
+    chart: SessionChart,
+    action: str,
+    *,
+    row: RateChange | None,
+    by: Actor,
+    also: RaisedFlag | None = None,
+) -> list[FlagEvent]:
+    """Answer every open flag that calls for no more than this act does."""
+    done = _level_of(chart, action)
+    answered = [
+        raised
+        for raised in chart.open_flags
+        if (raised is also or row is not None) and _level(raised.flag) <= done
+    ]
+    events = FlagEvent.objects.bulk_create(
+        FlagEvent(
+            flag=raised.flag,
+            kind=FlagEvent.Kind.ANSWERED,
+            action=action,
+            rate_change=row,
+            recheck_at=_recheck_at(raised.flag, by.at),
+            **by.stamp(),
+        )
+        for raised in answered
+    )
+    for raised, event in zip(answered, events, strict=True):
+        event.by_name = by.user.name if by.user else ""
+        raised.events.append(event)
+    chart.derive()
+    return events
+
+
+def keep_judgement(
+    chart: SessionChart,
+    judgement: Judgement,
+    *,
+    by: Actor,
+    vitals: VitalSigns | None = None,
+    reaction: Reaction | None = None,
+) -> Kept:
+    """Raise, repeat, settle or escalate flags for one save, all in its transaction.
+
+    Findings of one save make one flag. A finding that an open flag already shows
+    updates that flag; after an act it waits for its recheck; at the recheck it settles
+    or escalates, and one that settled before and is back escalates too (F4, F5).
+    """
+    if judgement.fault:
+        return Kept(flag=_raise_not_done(chart, judgement, vitals, reaction, by))
+    moment = vitals.event_time if vitals else by.at
+    found = {
+        finding.series or finding.rule: finding.action.value
+        for finding in judgement.findings
+        if finding.action > Action.CONTINUE
+    }
+    events, covered, again = [], set(), ""
+    for raised in chart.flags:
+        event, reason = _after_save(chart, raised, found, moment, vitals, by)
+        if event is not None:
+            events.append((raised, event))
+        again = again or reason
+        if not reason:
+            covered |= _covered(raised, found)
+    if again:
+        judgement = escalated(chart, judgement, again)
+    flag = None
+    if judgement.raises_flag and (again or set(found) - covered):
+        flag = _raise(chart, judgement, vitals, reaction, by)
+    written = FlagEvent.objects.bulk_create([event for _, event in events])
+    for (raised, _), event in zip(events, written, strict=True):
+        event.by_name = by.user.name if by.user else ""
+        raised.events.append(event)
+    chart.derive()
+    return Kept(flag=flag, events=written)
+
+
+def close_corrected(
+    chart: SessionChart, old: VitalSigns, reason: str, by: Actor
+) -> None:
+    """Close the open flags of a corrected set; its new values speak instead."""
+    for raised in chart.flags:
+        if raised.is_open and raised.flag.vitals_id == old.pk:
+            event = FlagEvent.objects.create(
+                flag=raised.flag,
+                kind=FlagEvent.Kind.CLOSED,
+                reason_code="corrected",
+                reason_text=reason,
+                **by.stamp(),
+            )
+            event.by_name = by.user.name if by.user else ""
+            raised.events.append(event)
+
+
+def settle_reaction(
+    chart: SessionChart, reaction: Reaction, *, settled: bool, by: Actor
+) -> None:
+    """Give the flags of a reaction their recheck's result: its outcome is known."""
+    kind = FlagEvent.Kind.SETTLED if settled else FlagEvent.Kind.NOT_SETTLED
+    for raised in chart.flags:
+        if raised.flag.reaction_id == reaction.pk and raised.recheck_at is not None:
+            event = FlagEvent.objects.create(flag=raised.flag, kind=kind, **by.stamp())
+            event.by_name = by.user.name if by.user else ""
+            raised.events.append(event)
+
+
+def _after_save(
+    chart: SessionChart,
+    raised: RaisedFlag,
+    found: dict[str, str],
+    moment: datetime,
+    vitals: VitalSigns | None,
+    by: Actor,
+) -> tuple[FlagEvent | None, str]:
+    """What a save means for an earlier flag: an event, and why it escalates if so."""
+    kinds = FlagEvent.Kind
+    same = set(raised.series) & set(found)
+    if raised.verdict is not None and raised.verdict.kind == kinds.CLOSED:
+        return None, ""
+    if raised.is_open:
+        if not same:
+            return None, ""
+        overdue = raised.escalates_at is not None and moment >= raised.escalates_at
+        event = _event(raised, kinds.SEEN_AGAIN, vitals, by)
+        return event, "Not acted on in time" if overdue else ""
+    if raised.verdict is not None:
+        settled = raised.verdict.kind == kinds.SETTLED
+        return None, "Back again after it had settled" if same and settled else ""
+    if raised.recheck_at is None or vitals is None:
+        return (_event(raised, kinds.SEEN_AGAIN, vitals, by) if same else None), ""
+    if moment < raised.recheck_at - _window(chart):
+        return (_event(raised, kinds.SEEN_AGAIN, vitals, by) if same else None), ""
+    if same:
+        event = _event(raised, kinds.NOT_SETTLED, vitals, by)
+        return event, "Not settled at the recheck"
+    by_vitals = any(not name.startswith(REACTION_SERIES) for name in raised.series)
+    if by_vitals and is_complete(vitals):
+        return _event(raised, kinds.SETTLED, vitals, by), ""
+    return None, ""
+
+
+def _covered(raised: RaisedFlag, found: dict[str, str]) -> set[str]:
+    """Series that an earlier flag already shows, at this action or a higher one."""
+    standing = raised.is_open or raised.recheck_at is not None
+    if not standing:
+        return set()
+    level = ORDER.index(raised.flag.action)
+    return {
+        series
+        for series, action in found.items()
+        if series in raised.series and ORDER.index(action) <= level
+    }
+
+
+def _event(
+    raised: RaisedFlag, kind: FlagEvent.Kind, vitals: VitalSigns | None, by: Actor
+) -> FlagEvent:
+    return FlagEvent(flag=raised.flag, kind=kind, vitals=vitals, **by.stamp())
+
+
+def _window(chart: SessionChart) -> timedelta:
+    if chart.policy is None:
+        return timedelta(0)
+    return span(chart.policy.monitoring.schedule.due_before_minutes)
+
+
+def _raise(
+    chart: SessionChart,
+    judgement: Judgement,
+    vitals: VitalSigns | None,
+    reaction: Reaction | None,
+    by: Actor,
+) -> Flag:
+    advice, policy = judgement.recommendation, chart.policy
+    if advice is None or advice.head is None or policy is None:
+        raise ValueError("a flag needs a finding of a protocol")
+    head, to = advice.head, advice.rate_ml_per_h
+    return _keep(
+        chart,
+        by,
+        vitals,
+        reaction,
+        rule=head.rule,
+        action=advice.action.value,
+        priority=advice.action.priority.value,
+        headline=head.because[:300],
+        calls_for=(f"{policy.label}, rule {head.rule}, calls for {advice.calls_for}.")[
+            :1000
+        ],
+        source=head.source.label[:2000],
+        rate_to_ml_per_h=to,
+        rate_to_ml_per_kg_h=per_kg(to, chart.rungs) if to and chart.rungs else None,
+        restart_ml_per_h=advice.restart_ml_per_h,
+        recheck_minutes=advice.recheck_minutes,
+        escalate_minutes=advice.escalates_minutes,
+        findings=[finding_document(found) for found in advice.findings],
+    )
+
+
+def _raise_not_done(
+    chart: SessionChart,
+    judgement: Judgement,
+    vitals: VitalSigns | None,
+    reaction: Reaction | None,
+    by: Actor,
+) -> Flag:
+    """The check did not run: say so as a flag, never as silence (SAFETY I15)."""
+    because = f"CHECK NOT DONE: {judgement.fault}"[:300]
+    calls_for = "Compare the values with the order by hand, then confirm."
+    return _keep(
+        chart,
+        by,
+        vitals,
+        reaction,
+        rule=NOT_DONE,
+        action=FlagAction.OBSERVE,
+        priority=FlagPriority.MEDIUM,
+        headline=because,
+        calls_for=calls_for,
+        source="This product: a check that cannot run is never taken as passed.",
+        findings=[
+            {
+                "rule": NOT_DONE,
+                "series": NOT_DONE,
+                "action": FlagAction.OBSERVE.value,
+                "severity": "",
+                "because": because,
+                "calls_for": calls_for,
+                "source": "",
+                "missing": ["all limits"],
+                "note": "",
+                "clears": "",
+                "values": [],
+            }
+        ],
+    )
+
+
+def _keep(
+    chart: SessionChart,
+    by: Actor,
+    vitals: VitalSigns | None,
+    reaction: Reaction | None,
+    **said,
+) -> Flag:
+    """Write the flag down and put it on the chart that the answer is drawn from."""
+    holder = chart.start or chart.order_version
+    if holder is None:
+        raise Refused("This visit has no order yet.")
+    flag = Flag.objects.create(
+        session=chart.session,
+        vitals=vitals,
+        reaction=reaction,
+        rate_from_ml_per_h=chart.rate_ml_per_h,
+        protocol_version=holder.protocol_version,
+        **said,
+        **by.stamp(event_time=vitals.event_time if vitals else None),
+    )
+    chart.flags.append(RaisedFlag(flag=flag))
+    return flag
+
+
+def _open(chart: SessionChart, flag_id: int) -> RaisedFlag:
+    raised = next((r for r in chart.flags if r.flag.pk == flag_id), None)
+    if raised is None:
+        raise Refused("That flag is not of this visit.")
+    if not raised.is_open:
+        who = getattr(raised.answer, "by_name", "") if raised.answer else ""
+        raise Refused(f"This flag was answered already{' by ' + who if who else ''}.")
+    return raised
+
+
+def _level(flag: Flag) -> int:
+    """How much a flag calls for; of the pump an emergency calls for a stop."""
+    return min(ORDER.index(flag.action), ORDER.index(FlagAction.STOP))
+
+
+def _level_of(chart: SessionChart, action: str) -> int:
+    """How much an act does: while nothing runs, looking again is a pause."""
+    state = chart.running.state
+    if action == FlagAction.OBSERVE and state != "running":
+        stands = FlagAction.PAUSE if state == "paused" else FlagAction.STOP
+        return ORDER.index(stands)
+    return ORDER.index(action) if action in ORDER else -1
+
+
+def _recheck_at(flag: Flag, at: datetime) -> datetime:
+    minutes = flag.recheck_minutes or DEFAULT_RECHECK_MINUTES
+    return at + timedelta(minutes=minutes)

@@ -1,0 +1,301 @@
+"""Recording an adverse reaction with its act and its medicines, and how it went on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sessions.catalogue.reactions import labels, vocabulary
+from sessions.charts import SeenReaction, SessionChart
+from sessions.models import (
+    Flag,
+    FlagEvent,
+    GivenMedicine,
+    Grade,
+    InfusionSession,
+    OrderMedicine,
+    Purpose,
+    RateChange,
+    Reaction,
+    ReactionOutcome,
+    ReactionSymptom,
+    Stage,
+    Vial,
+)
+from sessions.rules.findings import Severity
+from sessions.rules.reactions import Symptom, UnknownReaction
+from sessions.services.acts import Actor, Refused, act
+from sessions.services.assessments import escalated, judge_reaction
+from sessions.services.flags import (
+    DEFAULT_RECHECK_MINUTES,
+    answer_all,
+    append_act,
+    keep_judgement,
+    settle_reaction,
+)
+from sessions.services.locks import locked_chart
+from sessions.services.medicines import append_given
+
+CONTINUE = "continue"
+STAGES = (Stage.INFUSING, Stage.OBSERVING, Stage.DISCHARGED)
+GRADES = list(Grade.values)
+OVER = (ReactionOutcome.Kind.RESOLVED, ReactionOutcome.Kind.SEQUELAE)
+WORSE = (ReactionOutcome.Kind.UNCHANGED, ReactionOutcome.Kind.WORSE)
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordedReaction:
+    """A saved reaction with what was done about it."""
+
+    reaction: Reaction
+    chart: SessionChart
+    flag: Flag | None = None
+    rate_change: RateChange | None = None
+    medicines: tuple[GivenMedicine, ...] = ()
+
+
+def record_reaction(
+    *,
+    session: InfusionSession,
+    symptoms: Sequence[tuple[str, str]],
+    action: str,
+    by: Actor,
+    grade: str = "",
+    onset: datetime | None = None,
+    to_ml_per_h: Decimal | None = None,
+    read_back: bool = False,
+    action_reason: str = "",
+    medicine_ids: Sequence[int] = (),
+    note: str = "",
+    seen_version: int | None = None,
+) -> RecordedReaction:
+    """Save a reaction, its act, its flag and the medicines given; all or nothing.
+
+    `symptoms` are pairs of a key of the catalogue and a severity. `action` is reduce,
+    pause, stop or continue; continue needs a reason, and a severe reaction cannot be
+    continued through at all (H26).
+    """
+    with act("reaction.record", by=by, patient=session.patient) as done:
+        chart = locked_chart(session, by=by, seen_version=seen_version)
+        if chart.session.stage not in STAGES:
+            raise Refused("A reaction is recorded from the Start on.")
+        moment = onset or by.at
+        seen = _read(symptoms)
+        judgement = judge_reaction(
+            chart, seen, onset=moment, recurrence=_is_back(chart, seen)
+        )
+        rule_grade = worked_out(seen, judgement.findings)
+        _check_action(chart, action, action_reason, max(rule_grade, grade, key=_rank))
+        row = _append(
+            chart, seen, moment, rule_grade, grade, action, action_reason, note, by
+        )
+        kept = keep_judgement(chart, judgement, by=by, reaction=row)
+        change = append_act(
+            chart,
+            action,
+            to_ml_per_h=to_ml_per_h,
+            read_back=read_back,
+            by=by,
+            flag=kept.flag,
+            reaction=row,
+        )
+        _answer(chart, kept.flag, action, action_reason, change, by)
+        given = _give(chart, medicine_ids, by)
+        done.on(row, grade=row.grade, action=action, medicines=len(given))
+    return RecordedReaction(
+        reaction=row, chart=chart, flag=kept.flag, rate_change=change, medicines=given
+    )
+
+
+def record_outcome(
+    *,
+    session: InfusionSession,
+    reaction_id: int,
+    kind: str,
+    by: Actor,
+    note: str = "",
+    event_time: datetime | None = None,
+) -> ReactionOutcome:
+    """Write down how a reaction went on; not better escalates its flag (F5, G3)."""
+    with act("reaction.outcome", by=by, patient=session.patient) as done:
+        chart = locked_chart(session, by=by)
+        seen = next((s for s in chart.reactions if s.reaction.pk == reaction_id), None)
+        if seen is None:
+            raise Refused("That reaction is not of this visit.")
+        if kind not in ReactionOutcome.Kind.values:
+            raise Refused("Choose an outcome.", field="kind")
+        if event_time is not None and event_time < seen.reaction.event_time:
+            raise Refused("The outcome lies before the onset.", field="event_time")
+        row = ReactionOutcome.objects.create(
+            session=chart.session,
+            reaction=seen.reaction,
+            kind=kind,
+            note=note,
+            **by.stamp(event_time=event_time),
+        )
+        if kind in (*OVER, *WORSE):
+            settle_reaction(chart, seen.reaction, settled=kind in OVER, by=by)
+        if kind in WORSE:
+            again = judge_reaction(
+                chart, _symptoms(seen), onset=by.at, recurrence=False
+            )
+            if again.raises_flag:
+                again = escalated(chart, again, "Not settling after the first action")
+            keep_judgement(chart, again, by=by, reaction=seen.reaction)
+        done.on(row, kind=kind)
+    return row
+
+
+def worked_out(symptoms: Sequence[Symptom], findings: Sequence = ()) -> str:
+    """The grade the symptoms and the protocol's rows make; nothing is a default."""
+    severities = [symptom.severity for symptom in symptoms]
+    severities += [found.severity for found in findings if found.severity is not None]
+    return max(severities).value
+
+
+def _read(symptoms: Sequence[tuple[str, str]]) -> tuple[Symptom, ...]:
+    if not symptoms:
+        raise Refused("Choose at least one symptom.")
+    try:
+        return tuple(
+            Symptom(reaction=vocabulary().find(word).key, severity=Severity(severity))
+            for word, severity in symptoms
+        )
+    except UnknownReaction as error:
+        raise Refused(f"{error}.") from error
+
+
+def _symptoms(seen: SeenReaction) -> tuple[Symptom, ...]:
+    return tuple(
+        Symptom(reaction=row.reaction_key, severity=Severity(row.severity))
+        for row in seen.symptoms
+    )
+
+
+def _is_back(chart: SessionChart, symptoms: Sequence[Symptom]) -> bool:
+    """The same symptom again, after an act was taken for it in this visit."""
+    keys = {symptom.reaction for symptom in symptoms}
+    return any(
+        keys & {row.reaction_key for row in seen.symptoms}
+        and seen.reaction.action != CONTINUE
+        for seen in chart.reactions
+    )
+
+
+def _rank(grade: str) -> int:
+    return GRADES.index(grade) if grade in GRADES else -1
+
+
+def _check_action(chart: SessionChart, action: str, reason: str, grade: str) -> None:
+    running = chart.running.state == "running"
+    if action != CONTINUE:
+        return
+    if running and _rank(grade) >= _rank(Grade.SEVERE):
+        raise Refused(
+            "A severe reaction cannot be continued through: pause or stop.",
+            field="action",
+        )
+    if running and not reason.strip():
+        raise Refused("Say why the infusion goes on.", field="action_reason")
+
+
+def _append(
+    chart: SessionChart,
+    symptoms: Sequence[Symptom],
+    onset: datetime,
+    rule_grade: str,
+    grade: str,
+    action: str,
+    action_reason: str,
+    note: str,
+    by: Actor,
+) -> Reaction:
+    lots = (
+        Vial.objects.filter(session=chart.session, event_time__lte=onset)
+        .current()
+        .order_by("event_time", "pk")
+        .values_list("lot", flat=True)
+    )
+    last = chart.last_vitals
+    minutes = None
+    if chart.started_at is not None:
+        minutes = int((onset - chart.started_at).total_seconds() // 60)
+    row = Reaction.objects.create(
+        session=chart.session,
+        grade=grade or rule_grade,
+        graded_by_rule=rule_grade,
+        phase=chart.phase.value,
+        rate_ml_per_h=chart.rate_ml_per_h,
+        step=chart.running.step,
+        minutes_from_start=minutes,
+        volume_in_ml=chart.volume_ml,
+        lots=", ".join(dict.fromkeys(lots))[:200],
+        vitals=last,
+        action=action,
+        action_reason=action_reason,
+        note=note,
+        **by.stamp(event_time=onset),
+    )
+    rows = ReactionSymptom.objects.bulk_create(
+        ReactionSymptom(
+            reaction=row,
+            reaction_key=symptom.reaction,
+            name=labels()[symptom.reaction],
+            severity=symptom.severity.value,
+            **by.stamp(event_time=onset),
+        )
+        for symptom in symptoms
+    )
+    chart.reactions.append(SeenReaction(reaction=row, symptoms=rows))
+    return row
+
+
+def _answer(
+    chart: SessionChart,
+    flag: Flag | None,
+    action: str,
+    reason: str,
+    change: RateChange | None,
+    by: Actor,
+) -> None:
+    """The act taken with the reaction answers its flag, when it is enough."""
+    if flag is None:
+        if change is not None:
+            answer_all(chart, action, row=change, by=by)
+        return
+    raised = next(each for each in chart.flags if each.flag is flag)
+    if action != CONTINUE:
+        answer_all(chart, action, row=change, by=by, also=raised)
+    elif chart.running.state != "running":
+        answer_all(chart, "observe", row=None, by=by, also=raised)
+    else:
+        minutes = flag.recheck_minutes or DEFAULT_RECHECK_MINUTES
+        event = FlagEvent.objects.create(
+            flag=flag,
+            kind=FlagEvent.Kind.OVERRIDDEN,
+            action="keep",
+            reason_code="other",
+            reason_text=reason,
+            recheck_at=by.at + timedelta(minutes=minutes),
+            **by.stamp(),
+        )
+        event.by_name = by.user.name if by.user else ""
+        raised.events.append(event)
+        chart.derive()
+
+
+def _give(
+    chart: SessionChart, medicine_ids: Sequence[int], by: Actor
+) -> tuple[GivenMedicine, ...]:
+    """Give as-needed medicines of the order in the same act; checks as anywhere."""
+    if not medicine_ids:
+        return ()
+    ordered = OrderMedicine.objects.filter(
+        order_version=chart.order_version, purpose=Purpose.AS_NEEDED
+    ).in_bulk(list(medicine_ids))
+    given = []
+    for pk in medicine_ids:
+        if pk not in ordered:
+            raise Refused("That medicine is not on the order.", field="medicines")
+        given.append(append_given(chart.session, ordered[pk], by=by))
+    return tuple(given)
