@@ -266,6 +266,25 @@ class RangeCheck:
     source: Source
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Published:
+    """The span of an indication's regimens: g/kg where any gives that, else grams."""
+
+    low: Fraction
+    high: Fraction
+    unit: str
+    most_a_day: Decimal | None
+    source: Source
+
+    @property
+    def text(self) -> str:
+        """The span in words: "0.2 to 0.8 g/kg"."""
+        if self.low == self.high:
+            return f"{plain(self.high)} {self.unit}"
+        span = f"{plain(self.low)} to" if self.low else "up to"
+        return f"{span} {plain(self.high)} {self.unit}"
+
+
 def range_check(
     indication: Indication,
     policy: DoseRangePolicy,
@@ -274,82 +293,65 @@ def range_check(
     total_g: Number,
     days: int,
 ) -> RangeCheck:
-    """Compare a course's dose with every published regimen of the indication.
+    """Compare a course's dose with the span of the indication's published regimens.
 
-    The dose is in range if one regimen allows both the total and the daily part.
-    Comparisons use unrounded values. No sourced dose at all is a warning of its
-    own: the prescriber gives dose and reason, and the order is investigational.
+    Comparisons use unrounded values. Without any sourced dose the prescriber gives
+    dose and reason, and the order is investigational.
     """
-    total, grams = exact(g_per_kg), exact(total_g)
-    regimens = [r for r in indication.regimens if r.has_dose]
-    if not regimens:
-        return _unsourced(indication, policy, total)
-    per_kg = [r for r in regimens if r.high_g_per_kg is not None]
-    value, unit = (total, "g/kg") if per_kg else (grams, "g")
-    low, high = _bounds(indication)
-    hard = high * exact(policy.hard_times_highest.value)
-    range_text = _range_text(low, high, unit)
-    shown_dose = f"{plain(to_decimal(value))} {unit}"
-    highest = max(per_kg or regimens, key=lambda r: r.high_g_per_kg or Decimal(0))
+    published = _published(indication)
+    if published is None:
+        return _unsourced(indication, policy, exact(g_per_kg))
+    value = exact(g_per_kg if published.unit == "g/kg" else total_g)
+    factor, unit = policy.hard_times_highest, published.unit
+    hard = published.high * exact(factor.value)
+    shown_dose = f"{plain(value)} {unit}"
     if value > hard:
-        text = f"{shown_dose} is above the ceiling of {plain(hard)} {unit}"
-        text += f" ({plain(policy.hard_times_highest.value)} × {range_text})."
         return RangeCheck(
             level="hard",
             code="dose_above_ceiling",
-            text=text,
-            source=policy.hard_times_highest.source,
+            text=f"{shown_dose} is above the ceiling of {plain(hard)} {unit}, "
+            f"{plain(factor.value)} times the highest of the published "
+            f"{published.text}.",
+            source=factor.source,
         )
-    if value > high or value < low:
-        side = "above" if value > high else "below"
-        return RangeCheck(
-            level="warning",
-            code=f"dose_{side}_range",
-            text=f"{shown_dose} is {side} the published range {range_text}.",
-            source=highest.source,
-        )
-    per_day = total / days
-    most_per_day = max(
-        (r.high_g_per_kg_day or Decimal(0) for r in per_kg), default=None
-    )
-    if most_per_day and per_day > most_per_day:
-        return RangeCheck(
-            level="warning",
-            code="dose_per_day_above_range",
-            text=f"{plain(per_day)} g/kg a day is above the published "
-            f"{plain(most_per_day)} g/kg a day.",
-            source=highest.source,
-        )
+    level, code = "warning", "dose_in_range"
+    if value < published.low:
+        code, where = "dose_below_range", f"below the published range {published.text}"
+    elif value > published.high:
+        code, where = "dose_above_range", f"above the published range {published.text}"
+    elif published.most_a_day and exact(g_per_kg) / days > published.most_a_day:
+        code = "dose_per_day_above_range"
+        where = f"more than the published {plain(published.most_a_day)} g/kg a day"
+        shown_dose = f"{plain(exact(g_per_kg) / days)} g/kg a day"
+    else:
+        level, where = "ok", f"within the published range {published.text}"
     return RangeCheck(
-        level="ok",
-        code="dose_in_range",
-        text=f"{shown_dose} is within the published range {range_text}.",
-        source=highest.source,
+        level=level,
+        code=code,
+        text=f"{shown_dose} is {where}.",
+        source=published.source,
     )
 
 
-def _range_text(low: Fraction, high: Fraction, unit: str) -> str:
-    if low == 0:
-        return f"up to {plain(high)} {unit}"
-    if low == high:
-        return f"{plain(low)} {unit}"
-    return f"{plain(low)} to {plain(high)} {unit}"
-
-
-def _bounds(indication: Indication) -> tuple[Fraction, Fraction]:
-    """The lowest and highest total of all regimens, in g/kg or else in grams."""
-    per_kg = [
-        (exact(r.low_g_per_kg or 0), exact(r.high_g_per_kg))
-        for r in indication.regimens
-        if r.high_g_per_kg is not None
-    ]
-    fixed = [
-        (exact(r.fixed_total_g), exact(r.fixed_total_g))
-        for r in indication.regimens
-        if r.fixed_total_g is not None
-    ]
-    bounds = per_kg or fixed
-    return min(low for low, _ in bounds), max(high for _, high in bounds)
+def _published(indication: Indication) -> _Published | None:
+    """The span of the regimens in one unit; `None` when no source gives a dose."""
+    per_kg = [r for r in indication.regimens if r.high_g_per_kg is not None]
+    if per_kg:
+        highest = max(per_kg, key=lambda r: r.high_g_per_kg or 0)
+        return _Published(
+            low=min(exact(r.low_g_per_kg or 0) for r in per_kg),
+            high=exact(highest.high_g_per_kg or 0),
+            unit="g/kg",
+            most_a_day=max((r.high_g_per_kg_day or Decimal(0)) for r in per_kg) or None,
+            source=highest.source,
+        )
+    for regimen in indication.regimens:
+        if regimen.fixed_total_g is not None:
+            grams = exact(regimen.fixed_total_g)
+            return _Published(
+                low=grams, high=grams, unit="g", most_a_day=None, source=regimen.source
+            )
+    return None
 
 
 def _unsourced(

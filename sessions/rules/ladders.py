@@ -212,21 +212,17 @@ def _climb(label: LabelLookup, top: Ceiling, policy: LadderPolicy) -> list[_Rate
     maximum only, the rates between are the start multiplied again and again.
     """
     limit = top.exact_ml_per_kg_h
-    rates = [
-        rate for rate in _unclipped(label, policy) if rate.exact_ml_per_kg_h < limit
-    ]
-    at_limit = next(
-        (r for r in _unclipped(label, policy) if r.exact_ml_per_kg_h == limit), None
+    rates = [r for r in _unclipped(label, policy) if r.exact_ml_per_kg_h <= limit]
+    if rates and rates[-1].exact_ml_per_kg_h == limit:
+        return rates
+    capped = _Rate(
+        exact_ml_per_kg_h=limit,
+        minutes=policy.minutes.value,
+        source=top.source,
+        from_policy=top.limit.from_policy,
+        minutes_source=policy.minutes.source,
     )
-    if at_limit is None:
-        at_limit = _Rate(
-            exact_ml_per_kg_h=limit,
-            minutes=policy.minutes.value,
-            source=top.source,
-            from_policy=top.limit.from_policy,
-            minutes_source=policy.minutes.source,
-        )
-    return [*rates, at_limit]
+    return [*rates, capped]
 
 
 def _unclipped(label: LabelLookup, policy: LadderPolicy) -> Iterator[_Rate]:

@@ -148,6 +148,13 @@ def test_a_clinic_may_adjust_for_obesity(height, kg, basis):
     assert dosing_weight(body, policy).basis == basis
 
 
+def test_a_bmi_of_exactly_the_limit_counts():
+    policy = policy_with("dosing_weight.basis", "adjusted_if_obese").dosing_weight
+    body = Body(weight_kg=d("120"), **{**MAN, "height_cm": d("200")})
+
+    assert "BMI 30.0 is 30 or more" in dosing_weight(body, policy).because
+
+
 def test_every_line_of_arithmetic_is_shown():
     weight = dosing_weight(
         Body(weight_kg=d("120"), **MAN), POLICY.dosing_weight, basis="adjusted"
