@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sessions.views import audit, board, clinics, staff
+from sessions.views import audit, board, catalogue, clinics, patients, protocols, staff
 
 urlpatterns = [
     # board
@@ -31,4 +31,55 @@ urlpatterns = [
     # audit
     path("audit/", audit.entries, name="audit"),
     path("audit/export/", audit.export, name="audit-export"),
+    # patients
+    path("patients/", patients.patients, name="patients"),
+    path("patients/new/", patients.register, name="patient-register"),
+    path("patients/<int:pk>/", patients.detail, name="patient-detail"),
+    path("patients/<int:pk>/amend/", patients.amend, name="patient-amend"),
+    *(
+        path(f"patients/<int:pk>/{kind}/", patients.record, {"kind": kind}, name=name)
+        for kind, name in patients.ADDRESSES.items()
+    ),
+    *(
+        path(
+            f"patients/<int:pk>/{kind}/<int:row_pk>/{task}/",
+            view,
+            {"kind": kind},
+            name=f"{name}-{task}",
+        )
+        for kind, name in patients.ADDRESSES.items()
+        for task, view in (
+            ("correct", patients.correct),
+            ("withdraw", patients.withdraw),
+        )
+    ),
+    # catalogue
+    path("catalogue/", catalogue.products, name="catalogue"),
+    path("catalogue/products/<slug:key>/", catalogue.product, name="catalogue-product"),
+    path("catalogue/indications/", catalogue.indications, name="catalogue-indications"),
+    path(
+        "catalogue/indications/<slug:key>/",
+        catalogue.indication,
+        name="catalogue-indication",
+    ),
+    path("catalogue/reactions/", catalogue.reactions, name="catalogue-reactions"),
+    path("catalogue/medicines/", catalogue.medicines, name="catalogue-medicines"),
+    # protocols
+    path("catalogue/protocol/", protocols.versions, name="protocols"),
+    path("catalogue/protocol/ship/", protocols.ship, name="protocol-ship"),
+    path("catalogue/protocol/<int:pk>/", protocols.version, name="protocol-version"),
+    path("catalogue/protocol/<int:pk>/draft/", protocols.draft, name="protocol-draft"),
+    path(
+        "catalogue/protocol/<int:pk>/draft/<slug:part>/",
+        protocols.draft,
+        name="protocol-draft",
+    ),
+    path(
+        "catalogue/protocol/<int:pk>/approve/",
+        protocols.approve,
+        name="protocol-approve",
+    ),
+    path(
+        "catalogue/protocol/<int:pk>/retire/", protocols.retire, name="protocol-retire"
+    ),
 ]

@@ -1,5 +1,6 @@
 """A person who is treated, and what is known about them."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Self
 
@@ -9,7 +10,6 @@ from django.db.models import Q
 from sessions.models.base import ClinicalQuerySet, ClinicalRow, Owned
 from sessions.models.fields import Choice, Measure, Prose, Text
 from sessions.rules.names import Named, folded, possible_days, similar
-
 
 MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july"),
@@ -40,13 +40,19 @@ class PatientQuerySet(ClinicalQuerySet):
 
     def similar_to(self, person: Named, *, but: int | None = None) -> list:
         """Pairs of patient and reason for everybody easily confused with `person`."""
-        people = self.exclude(pk=but) if but else self
-        found = [(other, similar(person, other)) for other in people]
-        return [(other, why) for other, why in found if why]
+        return alike(person, self, but=but)
+
+
+def alike(person: Named, people: Iterable, *, but: int | None = None) -> list:
+    """Pairs of patient and reason among `people`, without the one with id `but`."""
+    found = [
+        (other, similar(person, other)) for other in people if other.pk != but
+    ]
+    return [(other, why) for other, why in found if why]
 
 
 class Patient(Owned):
-    """A person (FHIR Patient). The header may be corrected; the audit keeps each change."""
+    """A person (FHIR Patient); the header may change, the audit keeps each change."""
 
     mrn = Text(max_length=40)
     family_name = Text(max_length=120)
@@ -79,11 +85,11 @@ class Patient(Owned):
 
     @property
     def initials(self) -> str:
-        """First letters of the first given name and of the surname, as on a wristband."""
+        """First letters of given name and surname, as on a wristband."""
         return f"{self.given_names.strip()[:1]}{self.family_name.strip()[:1]}".upper()
 
     def write_search_text(self) -> None:
-        """Write down what a search looks in: MRN, birth date in several forms, names."""
+        """Write down what a search looks in: MRN, birth date in many forms, names."""
         born = self.birth_date
         parts = (
             self.mrn.casefold(),

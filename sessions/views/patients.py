@@ -1,0 +1,415 @@
+"""Patients: the list, one patient whole, and the forms that add to what is known."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters
+
+from sessions.access import ClinicRequest, access, actor, patient_in_reach
+from sessions.forms.base import ClinicForm
+from sessions.forms.patients import (
+    AllergyForm,
+    ConsentForm,
+    HeightForm,
+    LabForm,
+    PatientForm,
+    PregnancyForm,
+    RiskFactorsForm,
+    SearchForm,
+    WeightForm,
+    WithdrawForm,
+    named,
+)
+from sessions.models import (
+    Allergy,
+    Consent,
+    Height,
+    LabResult,
+    Patient,
+    RiskFactor,
+    Weight,
+)
+from sessions.models.patients import alike
+from sessions.persons import Person, in_words, person_of
+from sessions.services import patients as doors
+from sessions.services.acts import (
+    Actor,
+    KeyReused,
+    Refused,
+    Replayed,
+    Stale,
+    view_of,
+)
+
+PAGE = 25
+SAVED = 303
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of row about a patient: its form, its door and its words."""
+
+    model: type
+    door: Callable[..., Any]
+    word: str
+    said: str
+    form: type[ClinicForm] | None = None
+
+
+KINDS = {
+    "weights": Kind(
+        model=Weight,
+        form=WeightForm,
+        door=doors.record_weight,
+        word="weight",
+        said="Weight saved.",
+    ),
+    "heights": Kind(
+        model=Height,
+        form=HeightForm,
+        door=doors.record_height,
+        word="height",
+        said="Height saved.",
+    ),
+    "allergies": Kind(
+        model=Allergy,
+        form=AllergyForm,
+        door=doors.record_allergy,
+        word="allergy",
+        said="Allergy saved.",
+    ),
+    "labs": Kind(
+        model=LabResult,
+        form=LabForm,
+        door=doors.record_lab,
+        word="laboratory result",
+        said="Result saved.",
+    ),
+    "consents": Kind(
+        model=Consent,
+        form=ConsentForm,
+        door=doors.record_consent,
+        word="consent",
+        said="Consent saved.",
+    ),
+    "pregnancy": Kind(
+        model=RiskFactor,
+        form=PregnancyForm,
+        door=doors.record_risk_factor,
+        word="pregnancy",
+        said="Saved.",
+    ),
+    "risks": Kind(
+        model=RiskFactor,
+        door=doors.record_risk_factors,
+        word="risk factor",
+        said="Risk factors saved.",
+    ),
+}
+"""Kinds of rows by the word in their address. Risk factors are answered together."""
+
+ADDRESSES = {kind: f"patient-{kind}" for kind in KINDS}
+"""Names of the addresses, by kind; `-correct` and `-withdraw` are about one row."""
+
+
+# the list
+
+
+@access("view_patient", methods=("GET", "POST"))
+@sensitive_post_parameters("q")
+def patients(request: ClinicRequest) -> HttpResponse:
+    """The clinic's patients; what is looked for comes by POST, never in an address."""
+    form = SearchForm(request.POST or {"q": "", "page": "1"})
+    found = Patient.objects.of(request.clinic)
+    words = form.cleaned_data["q"] if form.is_valid() else None
+    found = found.none() if words is None else found.matching(words)
+    pages = Paginator(found, PAGE)
+    page = pages.get_page(form.page_number)
+    context = {
+        "form": form,
+        "q": form.data.get("q", ""),
+        "page": page,
+        "rows": _with_similar(request, list(page)),
+        "now": timezone.now(),
+    }
+    template = "patients/_results.html" if request.htmx else "patients/list.html"
+    return render(request, template, context, status=422 if form.errors else 200)
+
+
+def _with_similar(
+    request: ClinicRequest, people: list[Patient]
+) -> list[tuple[Patient, list[tuple[Patient, str]]]]:
+    """Each patient of a page with those of the clinic who are easily confused."""
+    everybody = list(Patient.objects.of(request.clinic)) if people else []
+    return [
+        (patient, alike(named(patient), everybody, but=patient.pk))
+        for patient in people
+    ]
+
+
+# who it is
+
+
+@access("edit_patient", methods=("GET", "POST"))
+def register(request: ClinicRequest) -> HttpResponse:
+    """A new patient; somebody with a similar name is asked about first."""
+    form = PatientForm(
+        request.POST if request.method == "POST" else None,
+        clinic=request.clinic,
+        at=timezone.now(),
+    )
+    if request.method == "GET":
+        return _person_form(request, form, None, 200)
+    status, pk = _save(
+        request, form, lambda by: doors.register_patient(by=by, **form.values)
+    )
+    if status == SAVED:
+        return redirect("patient-detail", pk)
+    return _person_form(request, form, None, status)
+
+
+@access("edit_patient", methods=("GET", "POST"))
+def amend(request: ClinicRequest, pk: int) -> HttpResponse:
+    """Change name, MRN, birth date and the like; the audit keeps before and after."""
+    patient = patient_in_reach(request, pk)
+    form = PatientForm(
+        request.POST if request.method == "POST" else None,
+        clinic=request.clinic,
+        at=timezone.now(),
+        patient=patient,
+    )
+    if request.method == "GET":
+        return _person_form(request, form, patient, 200)
+
+    def change(by: Actor) -> Patient:
+        return doors.amend_patient(
+            patient=patient, version=form.seen_version, by=by, **form.values
+        )
+
+    status, _ = _save(request, form, change)
+    if status == SAVED:
+        return redirect("patient-detail", pk)
+    return _person_form(request, form, patient, status)
+
+
+def _person_form(
+    request: ClinicRequest, form: PatientForm, patient: Patient | None, status: int
+) -> HttpResponse:
+    context: dict[str, Any] = {"form": form, "patient": patient, "now": form.at}
+    if patient is not None:
+        person = person_of(patient, clinic=request.clinic, at=form.at)
+        context |= {"person": person, "banner": person.banner}
+        context["version"] = form.seen_version or patient.version
+        if status == 409:
+            context["theirs"] = [
+                (form.fields[name].label, getattr(patient, name))
+                for name in form.fields
+                if str(getattr(patient, name)) != form.data.get(name, "")
+            ]
+    part = "patients/_form.html" if request.htmx else "patients/form.html"
+    return render(request, part, context, status=status)
+
+
+# one patient
+
+
+@access("view_patient")
+def detail(request: ClinicRequest, pk: int) -> HttpResponse:
+    """Everything known of one patient, each value with its date, author and history."""
+    patient = patient_in_reach(request, pk)
+    by = actor(request)
+    view_of("patient.view", by=by, subject=patient, patient=patient)
+    person = person_of(patient, clinic=request.clinic, at=by.at)
+    return _page(request, person, status=200)
+
+
+@access("edit_patient", methods=("POST",))
+def record(request: ClinicRequest, pk: int, kind: str) -> HttpResponse:
+    """Add one row of one kind; the answer is the patient as it is then."""
+    patient = patient_in_reach(request, pk)
+    person = person_of(patient, clinic=request.clinic, at=timezone.now())
+    form = _form(kind, person, request.POST)
+    status, _ = _save(request, form, lambda by: _do(kind, patient, form, by))
+    if status != SAVED:
+        return _page(request, person, status=status, bound={kind: form}, at_kind=kind)
+    if not request.htmx:
+        return redirect(f"{_address(pk)}#{kind}")
+    fresh = person_of(
+        patient_in_reach(request, pk), clinic=request.clinic, at=timezone.now()
+    )
+    return _page(request, fresh, status=200, said=KINDS[kind].said, at_kind=kind)
+
+
+def _do(kind: str, patient: Patient, form: Any, by: Actor) -> Any:
+    if kind == "risks":
+        return doors.record_risk_factors(patient=patient, answers=form.answers, by=by)
+    return KINDS[kind].door(patient=patient, by=by, **form.values)
+
+
+@access("edit_patient", methods=("GET", "POST"))
+def correct(request: ClinicRequest, pk: int, kind: str, row_pk: int) -> HttpResponse:
+    """Replace one row by a corrected one, with a reason; both stay readable."""
+    patient = patient_in_reach(request, pk)
+    row = _row(patient, kind, row_pk)
+    if KINDS[kind].form is None:
+        raise Http404
+    person = person_of(patient, clinic=request.clinic, at=timezone.now())
+    data = request.POST if request.method == "POST" else None
+    form = _form(kind, person, data, corrects=row)
+    status = 200
+    if request.method == "POST":
+        status, _ = _save(request, form, lambda by: _do(kind, patient, form, by))
+        if status == SAVED:
+            return redirect(f"{_address(pk)}#{kind}")
+    return _row_page(request, person, kind, row, form, "correct", status)
+
+
+@access("edit_patient", methods=("GET", "POST"))
+def withdraw(request: ClinicRequest, pk: int, kind: str, row_pk: int) -> HttpResponse:
+    """Mark one row as entered in error, with a reason; it stays readable."""
+    patient = patient_in_reach(request, pk)
+    row = _row(patient, kind, row_pk)
+    person = person_of(patient, clinic=request.clinic, at=timezone.now())
+    data = request.POST if request.method == "POST" else None
+    form = WithdrawForm(data, clinic=request.clinic, at=person.at)
+    status = 200
+    if request.method == "POST":
+
+        def take_back(by: Actor) -> Any:
+            reason = form.cleaned_data["reason"]
+            return doors.withdraw(row=row, reason=reason, by=by)
+
+        status, _ = _save(request, form, take_back)
+        if status == SAVED:
+            return redirect(f"{_address(pk)}#{kind}")
+    return _row_page(request, person, kind, row, form, "withdraw", status)
+
+
+def _row(patient: Patient, kind: str, row_pk: int) -> Any:
+    """One row of this patient; another patient's does not exist here."""
+    rows = KINDS[kind].model.objects.filter(patient=patient)
+    return get_object_or_404(rows.select_related("recorded_by", "patient"), pk=row_pk)
+
+
+def _row_page(
+    request: ClinicRequest,
+    person: Person,
+    kind: str,
+    row: Any,
+    form: ClinicForm,
+    task: str,
+    status: int,
+) -> HttpResponse:
+    context = {
+        "person": person,
+        "patient": person.patient,
+        "banner": person.banner,
+        "now": person.at,
+        "kind": kind,
+        "word": KINDS[kind].word,
+        "row": row,
+        "words": in_words(row),
+        "action": request.path,
+        "form": form,
+        "task": task,
+        "gone": row.entered_in_error or hasattr(row, "superseded_by"),
+        "late_minutes": request.clinic.late_entry_minutes,
+    }
+    part = "patients/_row_form.html" if request.htmx else "patients/row_form.html"
+    return render(request, part, context, status=status)
+
+
+def _page(
+    request: ClinicRequest,
+    person: Person,
+    *,
+    status: int,
+    bound: dict[str, Any] | None = None,
+    said: str = "",
+    at_kind: str = "",
+) -> HttpResponse:
+    """The patient page, or the part of it that an act replaces."""
+    everybody = list(Patient.objects.of(request.clinic))
+    may_edit = request.user.may("edit_patient")
+    forms = {kind: _form(kind, person, None) for kind in KINDS} if may_edit else {}
+    context = {
+        "person": person,
+        "patient": person.patient,
+        "banner": person.banner,
+        "now": person.at,
+        "forms": forms | (bound or {}),
+        "open": bound or {},
+        "said": said,
+        "said_at": at_kind,
+        "late_minutes": request.clinic.late_entry_minutes,
+        "similar": alike(
+            named(person.patient), everybody, but=person.patient.pk
+        ),
+        "may_edit": may_edit,
+        "may_order": request.user.may("draft_order"),
+        "order_url": _new_order(person.patient),
+    }
+    part = "patients/_detail.html" if request.htmx else "patients/detail.html"
+    return render(request, part, context, status=status)
+
+
+def _new_order(patient: Patient) -> str:
+    try:
+        return reverse("order-new", args=[patient.pk])
+    except NoReverseMatch:
+        return ""
+
+
+def _form(kind: str, person: Person, data: Any, *, corrects: Any = None) -> Any:
+    """The form of one kind, with what it compares a new value to."""
+    common = {
+        "clinic": person.clinic,
+        "at": person.at,
+        "patient": person.patient,
+        "auto_id": f"{kind}-%s",
+    }
+    if kind == "risks":
+        asked = [s.factor for s in person.risk_factors if not s.computed]
+        return RiskFactorsForm(data, factors=asked, known=person.known, **common)
+    if kind == "weights":
+        common |= {
+            "weights": person.weights.current,
+            "height": person.height,
+            "most_change_percent": person.most_change_percent,
+        }
+    if kind == "heights":
+        common["last"] = person.height
+    return KINDS[kind].form(data, corrects=corrects, **common)
+
+
+def _save(
+    request: ClinicRequest, form: ClinicForm, do: Callable[[Actor], Any]
+) -> tuple[int, int | None]:
+    """Do the act when the form is valid: a status, and the id of the row it is about.
+
+    A resend of the same submission answers as the first did (I10). 422 is for what can
+    be corrected, 409 for what somebody else changed.
+    """
+    if not form.is_valid():
+        return 422, None
+    try:
+        saved = do(actor(request, key=form.key, content=form.content))
+    except Replayed as first:
+        return SAVED, first.entry.object_id
+    except (Stale, KeyReused) as refused:
+        form.add_refusal(refused)
+        return 409, None
+    except Refused as refused:
+        form.add_refusal(refused)
+        return 422, None
+    return SAVED, getattr(saved, "pk", None)
+
+
+def _address(pk: int) -> str:
+    return reverse("patient-detail", args=[pk])
