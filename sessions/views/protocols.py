@@ -1,0 +1,322 @@
+"""The clinic's protocol: what is in force, its versions, drafting and approving."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Prefetch
+from django.http import Http404
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+
+from sessions.access import access
+from sessions.catalogue.reactions import labels
+from sessions.forms.protocols import (
+    PARTS,
+    SECTIONS,
+    ApproveForm,
+    ProtocolDraftForm,
+    RetireForm,
+    ShipForm,
+    words_of,
+)
+from sessions.models import ProtocolEvent, ProtocolVersion
+from sessions.rules.policy import MonitoringPolicy
+from sessions.rules.thresholds import Reading, Threshold
+from sessions.rules.vitals import MEASURES
+from sessions.services import protocols
+from sessions.services.staff import confirm_password
+from sessions.views.saving import SAVED, save
+
+OTHER_MEASURES = {
+    "news2_total": ("NEWS2 total", ""),
+    "news2_part": ("NEWS2, one value", ""),
+    "news2_rise": ("NEWS2 total", ""),
+    "haemoglobin_g_dl": ("Haemoglobin", "g/dL"),
+    "urine_ml_8h": ("Urine in 8 h", "mL"),
+    "creatinine": ("Creatinine", ""),
+}
+SCHEDULES = ("schedule", "reaction_course")
+
+
+def version_in_reach(request, pk: int) -> ProtocolVersion:
+    """A version of the user's clinic with its events, or 404."""
+    return get_object_or_404(
+        ProtocolVersion.objects.of(request.clinic)
+        .select_related("protocol", "recorded_by")
+        .prefetch_related(
+            Prefetch(
+                "events",
+                ProtocolEvent.objects.select_related("recorded_by").order_by("id"),
+            )
+        ),
+        pk=pk,
+    )
+
+
+def state_of(version: ProtocolVersion) -> str:
+    """Draft, in force or retired, in one word for screens."""
+    kinds = {event.kind for event in version.events.all()}
+    if ProtocolEvent.Kind.RETIRED in kinds:
+        return "retired"
+    return "in force" if ProtocolEvent.Kind.APPROVED in kinds else "draft"
+
+
+@access("view_catalogue")
+def versions(request):
+    """Every version, newest first; the one in force is shown by its own page."""
+    found = (
+        ProtocolVersion.objects.of(request.clinic)
+        .select_related("protocol", "recorded_by")
+        .prefetch_related("events__recorded_by")
+        .order_by("protocol__name", "-number")
+    )
+    rows = [{"version": each, "state": state_of(each)} for each in found]
+    context = {
+        "rows": rows,
+        "in_force": next(
+            (r["version"] for r in rows if r["state"] == "in force"), None
+        ),
+        "ship": ShipForm(clinic=request.clinic, at=timezone.now())
+        if not rows
+        else None,
+        "may_draft": request.user.may("draft_protocol"),
+        "tab": "protocol",
+    }
+    return render(request, "protocols/versions.html", context)
+
+
+@access("view_catalogue")
+def version(request, pk):
+    """One version as tables, with what it changes and what may be done with it."""
+    found = version_in_reach(request, pk)
+    return _version_page(request, found)
+
+
+def _version_page(request, found, *, approve=None, retire=None, status=200):
+    at, clinic = timezone.now(), request.clinic
+    state = state_of(found)
+    current = protocols.in_force(clinic)
+    may_approve = request.user.may("approve_protocol")
+    own = found.recorded_by_id == request.user.pk
+    context = {
+        "version": found,
+        "state": state,
+        "own": own,
+        "approve": approve or ApproveForm(clinic=clinic, at=at, prefix=None),
+        "retire": retire or RetireForm(clinic=clinic, at=at, auto_id="retire_%s"),
+        "show_approve": state == "draft" and may_approve and not own,
+        "show_retire": state != "retired" and may_approve,
+        "may_draft": request.user.may("draft_protocol"),
+        "compared": current if current and current.pk != found.pk else None,
+        "changes": list(changes(current.document, found.document))
+        if current and current.pk != found.pk
+        else [],
+        "tab": "protocol",
+    } | tables(found)
+    return render(request, "protocols/version.html", context, status=status)
+
+
+def tables(found: ProtocolVersion) -> dict[str, Any]:
+    """A version's document as the tables of its page."""
+    policy = found.policy.monitoring
+    document = found.document
+    return {
+        "settings": [
+            (SECTIONS[name], list(_settings(table)))
+            for name, table in document["dosing"].items()
+        ]
+        + [
+            (SECTIONS[name], list(_settings(document["monitoring"][name])))
+            for name in SCHEDULES
+        ],
+        "acts": list(policy.acts.values()),
+        "thresholds": [_threshold(rule) for rule in policy.thresholds],
+        "labs": [_threshold(rule) for rule in policy.lab_thresholds],
+        "reactions": _reactions(policy),
+        "timing": policy.timing,
+        "news2_source": policy.news2.source,
+    }
+
+
+def _settings(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for key, entry in table.items():
+        label, unit = words_of(key)
+        if isinstance(entry, Mapping):
+            yield {
+                "label": label,
+                "value": entry["value"],
+                "unit": unit,
+                "note": entry.get("note", ""),
+                "source": entry["source"],
+                "verified": entry.get("verified", True),
+            }
+
+
+def _threshold(rule: Threshold) -> dict[str, Any]:
+    words = []
+    for condition in rule.conditions:
+        known = MEASURES.get(condition.measure) or OTHER_MEASURES.get(
+            condition.measure, (condition.measure.replace("_", " "), "")
+        )
+        reading = Reading(
+            name=condition.measure, label=known[0], unit=known[1], now=None
+        )
+        words.append(f"{known[0]}: {condition.limit_text(reading)}")
+    return {
+        "rule": rule,
+        "words": words,
+        "phases": ", ".join(sorted(phase.value for phase in rule.phases)),
+        "who": _who(rule),
+    }
+
+
+def _who(rule: Threshold) -> str:
+    people, words = rule.population, []
+    if people.age_from is not None:
+        words.append(f"from {people.age_from} years")
+    if people.age_below is not None:
+        words.append(f"under {people.age_below} years")
+    if people.or_weight_below_kg is not None:
+        words.append(f"or under {people.or_weight_below_kg} kg")
+    if not people.in_pregnancy:
+        words.append("not in pregnancy")
+    if rule.spo2_scale:
+        words.append(f"SpO2 scale {rule.spo2_scale}")
+    if rule.signs:
+        words.append(f"with {rule.signs} signs")
+    return ", ".join(words) or "everybody"
+
+
+def _reactions(policy: MonitoringPolicy) -> list[dict[str, Any]]:
+    named = labels()
+    return [
+        {
+            "rule": rule,
+            "name": named.get(rule.reaction, rule.reaction.replace("_", " ")),
+            "severities": ", ".join(severity.value for severity in rule.severities),
+        }
+        for rule in policy.reactions.rows
+    ]
+
+
+def changes(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """Every value that differs between two documents: its key, then, now."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in sorted(before.keys() | after.keys()):
+            yield from changes(before.get(key), after.get(key), f"{path}.{key}")
+    elif isinstance(before, list) and isinstance(after, list):
+        yield from changes(_by_rule(before), _by_rule(after), path)
+    elif before != after:
+        yield path.lstrip("."), _shown(before), _shown(after)
+
+
+def _by_rule(rows: list[Any]) -> dict[str, Any]:
+    return {
+        str(row.get("rule", place) if isinstance(row, Mapping) else place): row
+        for place, row in enumerate(rows)
+    }
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@access("draft_protocol", methods=("GET", "POST"))
+def draft(request, pk, part="doses"):
+    """A copy of a version with other values in one part, kept as the next version."""
+    base = version_in_reach(request, pk)
+    if part not in PARTS:
+        raise Http404
+    options = {
+        "clinic": request.clinic,
+        "at": timezone.now(),
+        "document": base.document,
+        "part": part,
+    }
+    status = 200
+    if request.method == "POST":
+        form, made = ProtocolDraftForm(request.POST, **options), []
+        status = save(
+            request,
+            form,
+            lambda by: made.append(
+                protocols.draft_version(
+                    protocol=base.protocol,
+                    document=form.edited(),
+                    note=form.cleaned_data["note"],
+                    based_on=base,
+                    by=by,
+                )
+            ),
+        )
+        if status == SAVED:
+            messages.success(request, "Drafted. Somebody else approves it now.")
+            return (
+                redirect("protocol-version", made[0].pk)
+                if made
+                else redirect("protocols")
+            )
+    else:
+        form = ProtocolDraftForm(**options)
+    context = {
+        "form": form,
+        "base": base,
+        "part": part,
+        "parts": [(name, words) for name, (words, _) in PARTS.items()],
+        "tab": "protocol",
+    }
+    return render(request, "protocols/draft.html", context, status=status)
+
+
+@access("approve_protocol", methods=("POST",))
+def approve(request, pk):
+    """Put a version in force, signed by somebody who did not write it."""
+    found = version_in_reach(request, pk)
+    form = ApproveForm(request.POST, clinic=request.clinic, at=timezone.now())
+
+    def do(by):
+        confirm_password(request.user, form.cleaned_data["password"])
+        return protocols.approve_version(version=found, by=by)
+
+    status = save(request, form, do)
+    if status == SAVED:
+        messages.success(request, f"{found} is in force.")
+        return redirect("protocol-version", found.pk)
+    return _version_page(request, found, approve=form, status=status)
+
+
+@access("approve_protocol", methods=("POST",))
+def retire(request, pk):
+    """Take a version out of use."""
+    found = version_in_reach(request, pk)
+    form = RetireForm(
+        request.POST, clinic=request.clinic, at=timezone.now(), auto_id="retire_%s"
+    )
+
+    def do(by):
+        confirm_password(request.user, form.cleaned_data["password"])
+        return protocols.retire_version(
+            version=found, reason=form.cleaned_data["reason"], by=by
+        )
+
+    status = save(request, form, do)
+    if status == SAVED:
+        messages.success(request, f"{found} is retired.")
+        return redirect("protocol-version", found.pk)
+    return _version_page(request, found, retire=form, status=status)
+
+
+@access("draft_protocol", methods=("POST",))
+def ship(request):
+    """Take the shipped protocol as this clinic's first draft."""
+    form = ShipForm(request.POST, clinic=request.clinic, at=timezone.now())
+    status = save(
+        request, form, lambda by: protocols.ship_default_protocol(request.clinic, by)
+    )
+    if status != SAVED:
+        messages.error(request, " ".join(form.non_field_errors()) or "Not saved.")
+    return redirect("protocols")
