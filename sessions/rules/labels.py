@@ -9,8 +9,12 @@ from typing import NamedTuple
 
 from sessions.rules.sources import Source
 
-REGIONS = {"us": "us", "eu": "eu", "uk": "eu"}
-"""A clinic's label region, and the region whose label rows it reads."""
+REGIONS = {"us": "us", "eu": "eu", "uk": "eu", "au": "au", "ca": "ca"}
+"""A clinic's label region, and the region whose label rows it reads.
+
+No Australian or Canadian label is in the catalogue: there a product has its row for
+all regions, or else its lowest stated maximum.
+"""
 
 SAME_LABEL_AS = {"cvid": "pi"}
 """Indications that labels name inside another: CVID inside primary immunodeficiency."""

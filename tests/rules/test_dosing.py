@@ -247,7 +247,7 @@ def sets(grams, sizes="5 10 20 40", policy=POLICY, stock=None):
         pytest.param("27.4", "25", "20 5", "0", id="down is nearer"),
         pytest.param("27.5", "25", "20 5", "0", id="equally near: the lower"),
         pytest.param("50", "50", "40 10", "0", id="fewest vials"),
-        pytest.param("5.5", "5", "5", "0", id="exactly 10 % away"),
+        pytest.param("5.5", "5", "5", "0", id="within the limit"),
         pytest.param("5.6", "5.6", "10", "4.4", id="outside the limit: exact"),
         pytest.param("2", "2", "5", "3", id="less than a vial"),
         pytest.param("12.5", "12.5", "10 5", "2.5", id="least waste"),
@@ -259,6 +259,18 @@ def test_the_dose_is_rounded_to_vials(grams, given, vials, waste):
     assert chosen.given_g == d(given)
     assert chosen.vials_g == tuple(map(d, vials.split()))
     assert chosen.waste_g == d(waste)
+
+
+@pytest.mark.parametrize(
+    ("size", "grams", "given"),
+    [
+        pytest.param("9", "10", "9", id="exactly 10 % down"),
+        pytest.param("11", "10", "11", id="exactly 10 % up"),
+        pytest.param("9", "10.01", "10.01", id="just past it"),
+    ],
+)
+def test_the_rounding_limit_itself_is_allowed(size, grams, given):
+    assert sets(grams, size)[0].given_g == d(given)
 
 
 @pytest.mark.parametrize(

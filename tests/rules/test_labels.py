@@ -28,6 +28,9 @@ def rates(lookup):
             "privigen_10", "itp", "uk", ["0.3", "4.8"], "(EU)", id="UK reads the EU row"
         ),
         pytest.param(
+            "privigen_10", "pi", "au", ["0.3", "2.4"], "not stated", id="no such label"
+        ),
+        pytest.param(
             "gammagard_sd_5", "pi", "us", ["0.5", "4"], "all", id="row for all regions"
         ),
         pytest.param(
