@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from sessions.rules.dosing import RestartPolicy
 from sessions.rules.findings import Action, Finding, Priority, worst_first
@@ -103,17 +104,20 @@ def recommend(
     present = _present(rate, phase)
     if action is Action.REDUCE and present and _previous(rate) is None:
         action = Action.PAUSE
-    new_rate = _new_rate(action, rate, present)
-    restart_rate = _restart(action, ordered, rate, present, restart)
+    rates = _Rates(
+        present=present,
+        called_for=_new_rate(action, rate, present),
+        restart=_restart(action, ordered, rate, present, restart),
+    )
     heads = [finding for finding in ordered if finding.action is ordered[0].action]
     return Recommendation(
         action=action,
         priority=action.priority,
-        rate_from_ml_per_h=present,
-        rate_ml_per_h=new_rate,
-        restart_ml_per_h=restart_rate,
-        reason=_reason(action, ordered, present, new_rate, restart_rate, protocol),
-        calls_for=_calls_for(action, ordered, present, new_rate, restart_rate),
+        rate_from_ml_per_h=rates.present,
+        rate_ml_per_h=rates.called_for,
+        restart_ml_per_h=rates.restart,
+        reason=_reason(action, ordered, rates, protocol),
+        calls_for=_calls_for(action, ordered, rates),
         findings=ordered,
         recheck_minutes=_soonest(finding.recheck_minutes for finding in heads),
         escalates_minutes=_soonest(finding.escalates_minutes for finding in heads),
@@ -165,42 +169,45 @@ def _soonest(minutes: Iterable[int | None]) -> int | None:
     return min((each for each in minutes if each is not None), default=None)
 
 
-def _rates(
-    present: Decimal | None, new_rate: Decimal | None, restart: Decimal | None
-) -> str:
-    if not present or new_rate is None:
-        return ""
-    if new_rate == present:
-        return f"{plain(present)} mL/h stays"
-    text = f"{plain(present)} → {plain(new_rate)} mL/h"
-    return f"{text}, restart at {plain(restart)} mL/h" if restart else text
+class _Rates(NamedTuple):
+    """The rate now, the rate called for, and where to restart, ready to be written."""
+
+    present: Decimal | None
+    called_for: Decimal | None
+    restart: Decimal | None
+
+    @property
+    def change(self) -> str:
+        """The change in words; empty when there is none or it is not known."""
+        if not self.present or self.called_for in (None, self.present):
+            return ""
+        text = f"{plain(self.present)} → {plain(self.called_for or ZERO)} mL/h"
+        if self.restart is None:
+            return text
+        return f"{text}, restart at {plain(self.restart)} mL/h"
+
+    @property
+    def unchanged(self) -> str:
+        """The rate that stays; empty when it changes, or when nothing runs."""
+        if not self.present or self.called_for != self.present:
+            return ""
+        return f"{plain(self.present)} mL/h stays"
 
 
-def _calls_for(
-    action: Action,
-    ordered: tuple[Finding, ...],
-    present: Decimal | None,
-    new_rate: Decimal | None,
-    restart: Decimal | None,
-) -> str:
-    rates = _rates(present, new_rate, restart)
-    words = ordered[0].calls_for if ordered and action > Action.CONTINUE else ""
-    return "; ".join(part for part in (rates, words) if part)
+def _calls_for(action: Action, ordered: tuple[Finding, ...], rates: _Rates) -> str:
+    words = ordered[0].calls_for if action > Action.CONTINUE else ""
+    return "; ".join(part for part in (rates.change, words, rates.unchanged) if part)
 
 
 def _reason(
-    action: Action,
-    ordered: tuple[Finding, ...],
-    present: Decimal | None,
-    new_rate: Decimal | None,
-    restart: Decimal | None,
-    protocol: str,
+    action: Action, ordered: tuple[Finding, ...], rates: _Rates, protocol: str
 ) -> str:
     """Cite the protocol and its rule; never command (SAFETY 1)."""
-    calls_for = _calls_for(action, ordered, present, new_rate, restart)
     if action is Action.CONTINUE:
-        return f"{protocol}: no rule calls for a change" + (
-            f"; {calls_for}" if calls_for else ""
-        )
+        if rates.change:
+            return f"{protocol} calls for the next step, {rates.change}"
+        stays = f"; {rates.unchanged}" if rates.unchanged else ""
+        return f"{protocol}: no rule calls for a change{stays}"
+    calls_for = _calls_for(action, ordered, rates)
     head = ordered[0]
     return f"{protocol}, rule {head.rule}, calls for {calls_for}. {head.because}."
