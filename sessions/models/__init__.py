@@ -3,7 +3,14 @@
 from sessions.models.audit import FIRST_PREVIOUS, AuditEntry
 from sessions.models.base import ClinicalQuerySet, ClinicalRow, instant
 from sessions.models.clinics import Chair, Clinic, LabelRegion, TemperatureUnit
-from sessions.models.flags import Flag, FlagAction, FlagEvent, FlagPriority
+from sessions.models.flags import (
+    Flag,
+    FlagAction,
+    FlagEvent,
+    FlagPriority,
+    NotDoneReason,
+    OverrideReason,
+)
 from sessions.models.infusions import (
     IN_A_CHAIR,
     STAGE_MOVES,
@@ -43,12 +50,23 @@ from sessions.models.patients import (
     Weight,
 )
 from sessions.models.protocols import Protocol, ProtocolEvent, ProtocolVersion
-from sessions.models.rates import STANDSTILL, RateChange, RateKind
+from sessions.models.rates import (
+    STANDSTILL,
+    RateChange,
+    RateKind,
+    RateReason,
+    ResumeReason,
+)
 from sessions.models.reactions import Grade, Reaction, ReactionOutcome, ReactionSymptom
 from sessions.models.signatures import Signature
 from sessions.models.staff import Theme, User
 from sessions.models.vials import Vial, VialEnd
-from sessions.models.vitals import Consciousness, VitalSigns, VitalsPurpose
+from sessions.models.vitals import (
+    Consciousness,
+    PartialReason,
+    VitalSigns,
+    VitalsPurpose,
+)
 
 __all__ = [
     "FIRST_PREVIOUS",
@@ -79,11 +97,14 @@ __all__ = [
     "LabResult",
     "LabelRegion",
     "LineCheck",
+    "NotDoneReason",
     "Order",
     "OrderMedicine",
     "OrderStatus",
     "OrderVersion",
     "Outcome",
+    "OverrideReason",
+    "PartialReason",
     "Patient",
     "PatientRow",
     "Presence",
@@ -93,9 +114,11 @@ __all__ = [
     "Purpose",
     "RateChange",
     "RateKind",
+    "RateReason",
     "Reaction",
     "ReactionOutcome",
     "ReactionSymptom",
+    "ResumeReason",
     "RiskFactor",
     "Screening",
     "SessionRow",

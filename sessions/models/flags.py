@@ -27,6 +27,24 @@ class FlagPriority(models.TextChoices):
     LOW = "low", "Low"
 
 
+class OverrideReason(models.TextChoices):
+    """Why a rate is kept against the protocol; `other` needs words."""
+
+    MEASURED_WRONGLY = "measured_wrongly", "Value measured wrongly: repeat set"
+    KNOWN = "known", "Known for this patient, prescriber aware"
+    POSITION = "position", "Position or movement"
+    IMPROVING = "improving", "Already improving"
+    OTHER = "other", "Other, in words"
+
+
+class NotDoneReason(models.TextChoices):
+    """How a check that could not run was confirmed by hand (SAFETY I15)."""
+
+    COMPARED = "compared_by_hand", "Compared by hand: within the order's limits"
+    INFORMED = "informed", "Compared by hand, prescriber informed"
+    OTHER = "other", "Other, in words"
+
+
 class FlagQuerySet(ClinicalQuerySet):
     def with_state(self) -> Self:
         """Annotate `is_answered` and `is_closed` from the flag's events, in one query."""

@@ -18,6 +18,27 @@ class RateKind(models.TextChoices):
     END = "end", "End"
 
 
+class RateReason(models.TextChoices):
+    """Why a rate was changed by hand; `other` needs words."""
+
+    VITALS = "vitals", "Vital signs"
+    REACTION = "reaction", "Reaction or complaint"
+    PATIENT = "patient", "Patient's wish"
+    LINE = "line", "Line or pump"
+    AWAY = "away", "Toilet, procedure"
+    PRESCRIBER = "prescriber", "Prescriber's order"
+    OTHER = "other", "Other, in words"
+
+
+class ResumeReason(models.TextChoices):
+    """Why an infusion goes on faster than the protocol proposes (H11)."""
+
+    PRESCRIBER = "prescriber", "Prescriber's order"
+    LINE = "line", "Paused for line or pump only"
+    AWAY = "away", "Paused for toilet or procedure only"
+    OTHER = "other", "Other, in words"
+
+
 STANDSTILL = (RateKind.PAUSE, RateKind.STOP, RateKind.END)
 
 

@@ -27,6 +27,18 @@ class Consciousness(models.TextChoices):
     UNRESPONSIVE = "U", "Unresponsive"
 
 
+class PartialReason(models.TextChoices):
+    """Why a set is not complete; `other` needs words (E4)."""
+
+    REFUSED = "refused", "Patient declined"
+    ASLEEP = "asleep", "Asleep, not woken"
+    DEVICE = "device", "Device not at hand or faulty"
+    PROCEDURE = "procedure", "Procedure or transfer"
+    EMERGENCY = "emergency", "Emergency: what could be had"
+    RECHECK = "recheck", "Recheck of one value"
+    OTHER = "other", "Other, in words"
+
+
 class VitalSigns(SessionRow):
     """One set of vital signs (FHIR Observation, LOINC 85353-1); null is not measured."""
 

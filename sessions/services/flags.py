@@ -12,6 +12,8 @@ from sessions.models import (
     FlagEvent,
     FlagPriority,
     InfusionSession,
+    NotDoneReason,
+    OverrideReason,
     RateChange,
     Reaction,
     VitalSigns,
@@ -31,22 +33,6 @@ from sessions.services.assessments import (
 )
 from sessions.services.locks import locked_chart
 from sessions.services.rates import Reason
-
-OVERRIDE_REASONS = {
-    "measured_wrongly": "Value measured wrongly: repeat set",
-    "known": "Known for this patient, prescriber aware",
-    "position": "Position or movement",
-    "improving": "Already improving",
-    "other": "Other, in words",
-}
-"""Why a rate is kept against the protocol; `other` needs words."""
-
-NOT_DONE_REASONS = {
-    "compared_by_hand": "Compared by hand: within the order's limits",
-    "prescriber": "Compared by hand, prescriber informed",
-    "other": "Other, in words",
-}
-"""How a check that could not run was confirmed (SAFETY I15)."""
 
 DEFAULT_RECHECK_MINUTES = 15
 """For a flag whose rule names no recheck: the shortest the protocol knows."""
@@ -112,7 +98,7 @@ def override_flag(
         raised = _open(chart, flag_id)
         flag = raised.flag
         not_done = flag.rule == NOT_DONE
-        reason.check(NOT_DONE_REASONS if not_done else OVERRIDE_REASONS)
+        reason.check(NotDoneReason if not_done else OverrideReason)
         if flag.reaction_id is not None and flag.priority == FlagPriority.HIGH:
             raise Refused(
                 "A severe reaction cannot be closed without an act: pause or stop."

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from django.db.models import TextChoices
+
 from sessions.charts import SessionChart, is_complete
 from sessions.models import (
     STANDSTILL,
@@ -16,7 +18,9 @@ from sessions.models import (
     OrderStatus,
     RateChange,
     RateKind,
+    RateReason,
     Reaction,
+    ResumeReason,
     Signature,
     Stage,
     StageChange,
@@ -30,25 +34,6 @@ from sessions.services.acts import Actor, Refused, Stale, act
 from sessions.services.locks import locked_chart
 from sessions.services.staff import confirm_password
 
-REASONS = {
-    "vitals": "Vital signs",
-    "reaction": "Reaction or complaint",
-    "patient": "Patient's wish",
-    "line": "Line or pump",
-    "away": "Toilet, procedure",
-    "prescriber": "Prescriber's order",
-    "other": "Other, in words",
-}
-"""Why a rate was changed by hand; `other` needs words."""
-
-RESUME_REASONS = {
-    "prescriber": "Prescriber's order",
-    "line": "Paused for line or pump only",
-    "away": "Paused for toilet or procedure only",
-    "other": "Other, in words",
-}
-"""Why an infusion goes on faster than the protocol proposes (H11)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
@@ -57,9 +42,9 @@ class Reason:
     code: str = ""
     text: str = ""
 
-    def check(self, known: dict[str, str]) -> None:
+    def check(self, known: type[TextChoices]) -> None:
         """Refuse a code that is not on the list, or `other` without words."""
-        if self.code not in known:
+        if self.code not in known.values:
             raise Refused("Choose a reason.", field="reason_code")
         if self.code == "other" and not self.text.strip():
             raise Refused("Write the reason in words.", field="reason_text")
@@ -100,7 +85,7 @@ def reduce(
     """Go down to a lower rung, by hand."""
     with act("rate.reduce", by=by, patient=session.patient) as done:
         chart = locked_chart(session, by=by, seen_version=seen_version)
-        reason.check(REASONS)
+        reason.check(RateReason)
         row = append_reduce(
             chart, to_ml_per_h=to_ml_per_h, read_back=read_back, by=by, reason=reason
         )
@@ -119,7 +104,7 @@ def pause(
     """Stand still; paused time does not count."""
     with act("rate.pause", by=by, patient=session.patient) as done:
         chart = locked_chart(session, by=by, seen_version=seen_version)
-        reason.check(REASONS)
+        reason.check(RateReason)
         row = append_pause(chart, read_back=read_back, by=by, reason=reason)
         done.on(row, **_said(row))
     return row
@@ -156,7 +141,7 @@ def stop(
     """End this infusion before its volume is in; the visit goes on to observation."""
     with act("rate.stop", by=by, patient=session.patient) as done:
         chart = locked_chart(session, by=by, seen_version=seen_version)
-        reason.check(REASONS)
+        reason.check(RateReason)
         row = append_stop(chart, read_back=read_back, by=by, reason=reason)
         done.on(row, **_said(row))
     return row
@@ -312,7 +297,7 @@ def append_stop(
         session=chart.session,
         from_stage=Stage.INFUSING,
         to_stage=Stage.OBSERVING,
-        reason=f"stopped: {REASONS.get(reason.code, reason.code) or 'on a flag'}",
+        reason=f"stopped: {dict(RateReason.choices).get(reason.code, reason.code)}",
         **by.stamp(),
     )
     InfusionSession.objects.filter(pk=chart.session.pk).update(stage=Stage.OBSERVING)
@@ -388,7 +373,7 @@ def _append_resume(
             field="rate_ml_per_h",
         )
     if to_ml_per_h > proposed.ml_per_h:
-        reason.check(RESUME_REASONS)
+        reason.check(ResumeReason)
     return _append(
         chart,
         kind=RateKind.RESUME,

@@ -42,17 +42,6 @@ READING = (
 )
 """What one set may hold, by column."""
 
-PARTIAL_REASONS = {
-    "refused": "Patient declined",
-    "asleep": "Asleep, not woken",
-    "device": "Device not at hand or faulty",
-    "procedure": "Procedure or transfer",
-    "emergency": "Emergency: what could be had",
-    "recheck": "Recheck of one value",
-    "other": "Other, in words",
-}
-"""Why a set is not complete; `other` needs words (E4)."""
-
 OPEN_STAGES = (Stage.CHECKED_IN, Stage.ASSESSED, Stage.INFUSING, Stage.OBSERVING)
 
 

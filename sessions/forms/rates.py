@@ -1,0 +1,46 @@
+"""Acts on the pump's rate: what the pump shows is read back, by hand needs a reason."""
+
+from django import forms
+
+from sessions.forms.base import ClinicForm
+from sessions.forms.fields import NumberField, PlainText
+from sessions.models import RateReason, ResumeReason
+
+
+class RateForm(ClinicForm):
+    """One act on the rate; the pressed button says what the pump shows."""
+
+    rate_ml_per_h = NumberField(
+        low="0", high="2000", places=2, label="Rate", unit="mL/h", required=False
+    )
+    read_back = forms.BooleanField(required=False, label="Pump shows this rate")
+    reason_code = forms.ChoiceField(
+        choices=RateReason, required=False, label="Reason", widget=forms.RadioSelect
+    )
+    reason_text = PlainText(max_length=400, required=False, label="In words")
+
+
+class ResumeForm(RateForm):
+    """Going on after a pause: the proposed rate, or another with a reason."""
+
+    reason_code = forms.ChoiceField(
+        choices=ResumeReason,
+        required=False,
+        label="Why faster than proposed?",
+        widget=forms.RadioSelect,
+    )
+
+
+class OverrideForm(ClinicForm):
+    """A prescriber's rate above the ceiling, signed with the password."""
+
+    rate_ml_per_h = NumberField(
+        low="0.01", high="2000", places=2, label="Rate", unit="mL/h"
+    )
+    reason_text = PlainText(max_length=400, label="Why above the ceiling?")
+    password = forms.CharField(
+        max_length=200,
+        strip=False,
+        label="Your password",
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )

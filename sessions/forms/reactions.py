@@ -1,0 +1,90 @@
+"""A reaction: chips with three parts, what was done, and later how it went on."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django import forms
+
+from sessions.catalogue.reactions import vocabulary
+from sessions.forms.base import ClinicForm
+from sessions.forms.fields import MomentField, NumberField, PlainText
+from sessions.models import Clinic, Grade, OrderMedicine, ReactionOutcome
+
+SEVERITIES = (("mild", "mild"), ("moderate", "mod."), ("severe", "sev."))
+PREFIX = "r-"
+
+ACTIONS = (
+    ("reduce", "Reduce"),
+    ("pause", "Pause"),
+    ("stop", "Stop, call"),
+    ("continue", "Go on, with a reason"),
+)
+
+
+class ReactionForm(ClinicForm):
+    """Symptoms by chip, onset, grade, act and as-needed medicines; one save."""
+
+    extra_fields = ("q",)
+
+    def __init__(
+        self,
+        data=None,
+        *,
+        clinic: Clinic,
+        at: datetime,
+        medicines: Iterable[OrderMedicine] = (),
+        **options: Any,
+    ) -> None:
+        super().__init__(data, clinic=clinic, at=at, **options)
+        self.fields["medicines"].choices = [(m.pk, str(m.name)) for m in medicines]
+        for reaction in vocabulary().reactions:
+            self.fields[PREFIX + reaction.key] = forms.ChoiceField(
+                choices=SEVERITIES, required=False, label=reaction.label
+            )
+
+    onset = MomentField(label="Onset", required=False)
+    grade = forms.ChoiceField(
+        choices=(("", "as worked out"), *Grade.choices),
+        required=False,
+        label="Grade",
+        widget=forms.RadioSelect,
+    )
+    action = forms.ChoiceField(
+        choices=ACTIONS, required=False, label="Act", widget=forms.RadioSelect
+    )
+    action_reason = PlainText(max_length=400, required=False, label="Why go on")
+    rate_ml_per_h = NumberField(
+        low="0", high="2000", places=2, label="Rate", unit="mL/h", required=False
+    )
+    read_back = forms.BooleanField(required=False, label="Pump shows this rate")
+    medicines = forms.TypedMultipleChoiceField(
+        coerce=int,
+        required=False,
+        label="Give",
+        widget=forms.CheckboxSelectMultiple,
+    )
+    note = PlainText(max_length=1000, lines=True, required=False, label="Note")
+
+    @property
+    def chosen(self) -> list[tuple[str, str]]:
+        """The tapped chips: key and severity, in the catalogue's order."""
+        words = dict(SEVERITIES)
+        return [
+            (reaction.key, severity)
+            for reaction in vocabulary().reactions
+            if (severity := self.data.get(PREFIX + reaction.key, "")) in words
+        ]
+
+
+class OutcomeForm(ClinicForm):
+    """How a reaction went on; nothing is chosen beforehand (G3)."""
+
+    kind = forms.ChoiceField(
+        choices=ReactionOutcome.Kind,
+        label="Outcome",
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose an outcome."},
+    )
+    event_time = MomentField(label="Since when", required=False)
+    note = PlainText(max_length=400, required=False, label="Note")
