@@ -185,7 +185,7 @@ def dosing_policy(clinic: Clinic, version: ProtocolVersion) -> DosingPolicy:
     """The protocol's dosing part with the resolution of this clinic's own pumps."""
     policy = version.policy.dosing
     pump = Setting(
-        value=clinic.pump_resolution_ml_per_h,
+        value=Decimal(clinic.pump_resolution_ml_per_h),
         source=Source(text=f"Clinic setting of {clinic.name}: pump resolution"),
     )
     if pump.value == policy.rounding.pump_ml_per_h.value:
