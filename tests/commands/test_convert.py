@@ -74,3 +74,10 @@ def test_a_wrong_value_ends_with_status_2_and_names_its_field(change, field):
     assert caught.value.returncode == 2
     assert f"--{field}" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_value_given_twice_is_refused():
+    words = [word for pair in WHOLE.items() for word in pair]
+
+    with pytest.raises(CommandError, match="--weight: given twice"):
+        call_command("convert", *words, "--weight", "80")

@@ -584,6 +584,13 @@ def test_the_end_on_the_ladder_is_the_end_of_the_plan():
     )
 
 
+def test_what_is_left_runs_in_before_the_next_step():
+    now = running_state([START], RUNGS, d("8"), NINE + timedelta(minutes=20))
+
+    assert now.left_ml == 1
+    assert now.projected_end_on_ladder == now.projected_end_held
+
+
 def test_a_late_step_delays_the_end_by_what_did_not_run():
     late = state(START, at=60)
 
