@@ -36,7 +36,7 @@ def test_a_new_server_becomes_a_clinic_with_a_nurse(live_server, page, accessibl
     page.goto(f"{live_server.url}/settings/staff/add/")
     page.get_by_label("Name", exact=True).fill("Kwame Mensah")
     page.get_by_label("User name").fill("kwame")
-    page.get_by_text("Nurse", exact=True).click()
+    page.get_by_label("Nurse", exact=True).check()
     accessible()
     page.get_by_role("button", name="Add").click()
     expect(page.get_by_text("shown this once")).to_be_visible()
