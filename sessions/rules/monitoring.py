@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import Enum
 
 from sessions.rules.documents import Fields
 from sessions.rules.findings import Finding, Priority
@@ -38,7 +39,7 @@ class Schedule:
 
 def span(minutes: Setting[Decimal]) -> timedelta:
     """The duration a setting in minutes names."""
-    return timedelta(seconds=float(minutes.value * 60))
+    return timedelta(microseconds=int(minutes.value * 60_000_000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +71,23 @@ class Course:
         return last is not None and last >= moment
 
 
+class Owed(Enum):
+    """Which part of the schedule owes a set."""
+
+    FIRST = "first"
+    STEP = "step"
+    STEADY = "steady"
+    PAUSED = "paused"
+    RECHECK = "recheck"
+    END = "end"
+    DISCHARGE = "discharge"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """When the next set is due, why, and the rule's source."""
+    """When the next set is due, which part of the schedule owes it, why, and source."""
 
+    owed: Owed
     at: datetime
     why: str
     source: Source
@@ -92,6 +106,7 @@ def _owed(course: Course, schedule: Schedule) -> Iterable[Due]:
     recheck = course.recheck_at
     if recheck is not None and not course.set_since(recheck):
         yield Due(
+            owed=Owed.RECHECK,
             at=recheck,
             why="recheck after a flag",
             source=schedule.paused_minutes.source,
@@ -111,6 +126,7 @@ def _owed_while_running(
     if not course.set_since(since + timedelta(microseconds=1)):
         first = schedule.first_set_minutes
         yield Due(
+            owed=Owed.FIRST,
             at=since + span(first),
             why=f"{first.value} minutes after the start",
             source=first.source,
@@ -119,10 +135,14 @@ def _owed_while_running(
         before = schedule.before_step_minutes
         if not course.set_since(course.step_due_at - span(before)):
             yield Due(
-                at=course.step_due_at, why="before the step up", source=before.source
+                owed=Owed.STEP,
+                at=course.step_due_at,
+                why="before the step up",
+                source=before.source,
             )
     steady = schedule.steady_minutes
     yield Due(
+        owed=Owed.STEADY,
         at=max(course.last_set() or since, since) + span(steady),
         why=f"every {steady.value} minutes at a steady rate",
         source=steady.source,
@@ -134,6 +154,7 @@ def _owed_while_paused(
 ) -> Iterable[Due]:
     paused = schedule.paused_minutes
     yield Due(
+        owed=Owed.PAUSED,
         at=max(course.last_set() or paused_at, paused_at) + span(paused),
         why=f"every {paused.value} minutes while paused",
         source=paused.source,
@@ -147,6 +168,7 @@ def _owed_after_end(
     window = span(schedule.due_before_minutes)
     if not course.set_since(ended_at - window):
         yield Due(
+            owed=Owed.END,
             at=ended_at,
             why="at the end of the infusion",
             source=schedule.observation_minutes.source,
@@ -154,6 +176,7 @@ def _owed_after_end(
     until = course.observe_until
     if until is not None and not course.set_since(until - window):
         yield Due(
+            owed=Owed.DISCHARGE,
             at=until,
             why="once before discharge",
             source=schedule.observation_minutes.source,
