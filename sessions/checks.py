@@ -12,6 +12,9 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 
+from sessions.catalogue.default_protocol import default_policy
+from sessions.catalogue.indications import indications
+from sessions.catalogue.products import products
 from sessions.catalogue.toml_files import CATALOGUE, read_toml
 
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -31,6 +34,20 @@ def every_figure_has_a_source(
     ]
 
 
+@register
+def the_catalogue_can_be_read(
+    app_configs: list[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Refuse to start with a product, indication or default protocol that is wrong."""
+    problems: list[CheckMessage] = []
+    for read in (products, indications, default_policy):
+        try:
+            read()
+        except (KeyError, ValueError, ArithmeticError) as error:
+            problems.append(Error(f"{read.__name__}: {error!r}", id="infusions.E002"))
+    return problems
+
+
 def file_problems(path: Path) -> list[str]:
     """What is wrong with the sources of one file, in words."""
     try:
@@ -46,8 +63,9 @@ def table_problems(
     """Walk a table and those inside it; each figure needs a source beside or above it.
 
     A source at the top of a file is that of its own figures alone: a whole file cannot
-    be covered by one line. A figure is a number, a number written as text, or a list of either. A source is
-    the text itself, or the keys of documents listed in `sources.toml`.
+    be covered by one line. A figure is a number, a number written as text, or a list
+    of either. A source is the text itself, or the keys of documents listed in
+    `sources.toml`.
     """
     figures = [key for key, value in table.items() if _is_figure(value)]
     source = table.get("source")

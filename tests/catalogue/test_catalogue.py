@@ -1,14 +1,23 @@
 """The catalogue: complete, cited, and refused when it is not."""
 
+import csv
+import os
 import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from sessions import checks
 from sessions.catalogue.indications import indications
 from sessions.catalogue.products import product, products
-from sessions.checks import every_figure_has_a_source, table_problems
+from sessions.checks import (
+    every_figure_has_a_source,
+    table_problems,
+    the_catalogue_can_be_read,
+)
 from sessions.rules.quantities import volume_ml
+from sessions.rules.sources import DocumentError
 
 
 def test_every_product_of_the_reference_is_here():
@@ -187,3 +196,56 @@ def test_a_figure_without_a_source_is_refused(table, problem):
 )
 def test_words_and_cited_figures_pass(table):
     assert list(table_problems(table, "top")) == []
+
+
+def test_the_catalogue_can_be_read():
+    assert the_catalogue_can_be_read(None) == []
+
+
+@pytest.mark.parametrize("error", [DocumentError("x"), KeyError("x"), ValueError("x")])
+def test_a_catalogue_that_cannot_be_read_stops_the_start(monkeypatch, error):
+    def products():
+        raise error
+
+    monkeypatch.setattr(checks, "products", products)
+
+    (found,) = the_catalogue_can_be_read(None)
+    assert found.id == "infusions.E002"
+    assert "products" in found.msg
+
+
+REFERENCE = Path(
+    os.environ.get("IVIG_REFERENCE", Path(__file__).parents[3] / "shared" / "reference")
+)
+needs_reference = pytest.mark.skipif(
+    not REFERENCE.exists(), reason="the reference folder is not here (IVIG_REFERENCE)"
+)
+NUMBER = re.compile(r"[0-9]+(?:[.][0-9]+)?")
+
+
+@needs_reference
+def test_strengths_and_vials_are_those_of_the_reference():
+    for row in csv.DictReader((REFERENCE / "products.csv").open()):
+        ours = product(row["product_key"])
+        sizes = {Decimal(size) for size in NUMBER.findall(row["vial_sizes_g"])}
+        if "UK also 6 g" in row["shelf_life_note"]:
+            sizes.add(Decimal(6))
+
+        assert ours.g_per_100ml == Decimal(row["concentration_g_per_100ml"])
+        assert set(ours.vials.grams) == sizes, row["product_key"]
+        assert ours.source.text == row["source"]
+
+
+@needs_reference
+def test_doses_are_those_of_the_reference():
+    rows = list(csv.DictReader((REFERENCE / "indications.csv").open()))
+    ours = [r for each in indications().values() for r in each.regimens]
+    by_text = {(r.name, r.source.text): r for r in ours}
+    for row in rows:
+        regimen = by_text[row["name"], row["source"]]
+        printed = {Decimal(n) for n in NUMBER.findall(row["dose_g_per_kg_total"])}
+        kept = {regimen.low_g_per_kg, regimen.high_g_per_kg, regimen.fixed_total_g}
+        # 2 g/kg: the upper end of Panzyga's maintenance stands in the note.
+        extra = {Decimal(2)} if "maintenance is 1-2 g/kg" in row["note"] else set()
+        assert kept - {None} <= printed | extra, row["name"]
+        assert regimen.has_dose is bool(printed)
