@@ -130,9 +130,7 @@ def test_alternative_policies_are_there_and_off():
         ("headache", {"temperature_c": "40.1"}, None),
     ],
 )
-def test_a_grade_is_worked_out_from_the_vital_signs_that_measure_it(
-    key, now, severity
-):
+def test_a_grade_is_worked_out_from_the_vital_signs_that_measure_it(key, now, severity):
     assert worked_out_severity(reaction(key), judge(now).findings) is severity
 
 

@@ -112,7 +112,8 @@ def test_a_paused_infusion_is_never_started_by_a_recommendation(action):
 
 
 @pytest.mark.parametrize(
-    ("method", "rate"), [("half_rate", "42"), ("previous_step", "42"), ("first_step", "21")]
+    ("method", "rate"),
+    [("half_rate", "42"), ("previous_step", "42"), ("first_step", "21")],
 )
 def test_a_pause_names_the_restart_of_the_clinics_policy(method, rate):
     policy = replace(RESTART, method=Setting(value=method, source=SOURCE))
@@ -138,9 +139,7 @@ def test_a_restart_is_rounded_down_for_the_pump():
 def test_a_restart_is_never_at_the_old_rate(method, step):
     policy = replace(RESTART, method=Setting(value=method, source=SOURCE))
     rate = at_step(step)
-    call = recommended(
-        finding(Action.PAUSE, restarts=True), rate=rate, restart=policy
-    )
+    call = recommended(finding(Action.PAUSE, restarts=True), rate=rate, restart=policy)
 
     assert call.restart_ml_per_h is None or (
         0 < call.restart_ml_per_h < rate.present_ml_per_h

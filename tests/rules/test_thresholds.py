@@ -75,7 +75,9 @@ def test_a_limit_speaks_exactly_from_its_edge(rule, offset):
     assert comparison.missing == ()
 
 
-@pytest.mark.parametrize("rule", [rule for rule in THRESHOLDS if rule.on], ids=lambda rule: rule.rule)
+@pytest.mark.parametrize(
+    "rule", [rule for rule in THRESHOLDS if rule.on], ids=lambda rule: rule.rule
+)
 def test_a_limit_names_what_is_missing(rule):
     nothing = {
         condition.measure: (
@@ -90,7 +92,9 @@ def test_a_limit_names_what_is_missing(rule):
     assert set(comparison.missing) == {each.measure for each in rule.conditions}
 
 
-@pytest.mark.parametrize("rule", [rule for rule in THRESHOLDS if not rule.on], ids=lambda rule: rule.rule)
+@pytest.mark.parametrize(
+    "rule", [rule for rule in THRESHOLDS if not rule.on], ids=lambda rule: rule.rule
+)
 def test_a_rule_that_is_off_never_speaks(rule):
     condition = rule.conditions[0]
     far = {condition.measure: (reading(condition, condition.limit + 5),)}
@@ -98,7 +102,9 @@ def test_a_rule_that_is_off_never_speaks(rule):
     assert compare(rule, far).crossings == ()
 
 
-@pytest.mark.parametrize("rule", [rule for rule in THRESHOLDS if rule.signs], ids=lambda rule: rule.rule)
+@pytest.mark.parametrize(
+    "rule", [rule for rule in THRESHOLDS if rule.signs], ids=lambda rule: rule.rule
+)
 def test_a_rule_with_signs_is_silent_without_them(rule):
     condition = rule.conditions[0]
     amount = condition.limit + (-1 if condition.side is Side.BELOW else 1)
