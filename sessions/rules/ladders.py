@@ -138,7 +138,7 @@ def _risk_limit(label: LabelLookup, product: Product, policy: DosingPolicy) -> L
         exact_ml_per_kg_h=ml_per_kg_h(
             cap.value, "mg/kg/min", weight_kg=1, g_per_100ml=product.g_per_100ml
         ),
-        text="clinic policy for patients at risk: the label gives no figure",
+        text="the clinic's cap for patients at risk, as the label gives no figure",
         source=cap.source,
         from_policy=True,
     )

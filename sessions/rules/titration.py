@@ -276,9 +276,11 @@ def _warnings(
             f"Rates for experienced patients: {label.experienced_note}.",
             label.maximum.source,
         )
-    if label.at_risk_note and label.at_risk is None:
-        text = f"Patients at risk: {label.at_risk_note}. {top.limit.text}."
-        yield _soft("at_risk_without_figure", text, top.source)
+    for limit in top.candidates:
+        if limit.kind == "risk_cap" and limit.from_policy and label.at_risk is None:
+            note = label.at_risk_note or "the label has no row for them"
+            text = f"Patients at risk: {note}; {limit.text}."
+            yield _soft("at_risk_without_figure", text, limit.source)
     if any(not rung.source.verified for rung in rungs):
         yield _soft(
             "unverified_rate",

@@ -436,6 +436,7 @@ def test_a_rate_finer_than_the_pump_is_refused():
         ("panzyga_10", "rif", {}, "investigational_no_sourced_dose"),
         ("yimmugo_10", "pi", {}, "unverified_rate"),
         ("privigen_10", "pi", {"at_risk": True}, "at_risk_without_figure"),
+        ("qivigy_10", "pi", {"at_risk": True}, "at_risk_without_figure"),
         ("octagam_10", "itp", {}, "glucose_meter"),
         ("privigen_10", "pi", {"kg": "3"}, "waste"),
         (
