@@ -60,7 +60,7 @@ def chart(**changes):
     made = copy.deepcopy(SAMPLE)
     for path, value in changes.items():
         table = made
-        *outer, last = path.split("__")
+        *outer, last = [int(k) if k.isdigit() else k for k in path.split("__")]
         for key in outer:
             table = table[key]
         if value is DROP:
@@ -111,9 +111,10 @@ def test_the_documented_example_is_answered_as_documented(ask):
     [
         ({"symptoms": []}, "continue", "84", None),
         ({"symptoms": [], "minutes_at_step": 30}, "continue", "168", None),
-        ({"symptoms": [], "minutes_at_step": 90, "rate__step": 5}, "continue", "336", None),
+        ({"symptoms": [], "minutes_at_step": 90, "rate__step": 5}, "continue", "336",
+         None),
         ({"rate__step": 1}, "pause", "0", "10.5"),
-        ({"symptoms": [{"reaction": "nausea", "severity": "moderate"}]}, "pause", "0", "42"),
+        ({"symptoms__0__severity": "moderate"}, "pause", "0", "42"),
         ({"symptoms": [], "vitals__systolic_mmhg": 98}, "stop", "0", None),
         ({"symptoms": [], "vitals__consciousness": "C"}, "emergency", "0", None),
         ({"symptoms": [], "vitals__spo2": None}, "observe", "84", None),

@@ -131,12 +131,11 @@ def expected_action(chart):
     infant = age < 1 or weight < 12
     if (1 <= age < 18 or infant) and s0 and fall * 4 > s0:
         calls.append("emergency")
-    if infant and then["diastolic"]:
-        if -change("diastolic") * 4 > then["diastolic"]:
-            calls.append("emergency")
+    d, d0 = now["diastolic"], then["diastolic"]
+    if infant and d0 and -change("diastolic") * 4 > d0:
+        calls.append("emergency")
     if change("systolic") >= 30:
         calls.append("reduce")
-    d, d0 = now["diastolic"], then["diastolic"]
     if age >= 18:
         if new(s, s0, lambda x: x >= 140) or new(s, s0, lambda x: x >= 160):
             calls.append("observe")

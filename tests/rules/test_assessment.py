@@ -118,6 +118,9 @@ BY_HAND = [
     ({}, {"consciousness": "P"}, {}, "emergency"),
     ({}, {"consciousness": "U"}, {}, "emergency"),
     ({"consciousness": "C"}, {"consciousness": "V"}, {}, "emergency"),
+    ({"consciousness": "V"}, {"consciousness": "P"}, {}, "emergency"),
+    ({"consciousness": "P"}, {"consciousness": "U"}, {}, "emergency"),
+    ({"consciousness": "P"}, {"consciousness": "V"}, {}, "continue"),
     ({}, {"temperature_c": "35.1"}, {}, "observe"),
     ({}, {"temperature_c": "35.0"}, {}, "pause"),  # one part of NEWS2 at 3
     # SpO2 scale 2: neither the limits of scale 1 nor anything below 94 speaks
@@ -180,6 +183,18 @@ BY_HAND = [
         {"age_years": Decimal(3), "weight_kg": Decimal("12.0")},
         "continue",
     ),
+    (
+        {"systolic_mmhg": 100},
+        {"systolic_mmhg": 75},
+        {"age_years": Decimal("0.9")},
+        "reduce",
+    ),
+    (
+        {"diastolic_mmhg": 50},
+        {"diastolic_mmhg": 37},
+        {"age_years": Decimal("0.9")},
+        "emergency",
+    ),
     # pregnancy: no limit of NEWS2, the falls stay
     ({}, {"respiratory_rate": 24, "pulse": 95}, {"pregnant": True}, "continue"),
     ({"systolic_mmhg": 104}, {"systolic_mmhg": 90}, {"pregnant": True}, "continue"),
@@ -197,6 +212,17 @@ BY_HAND = [
         {"respiratory_rate": 21, "pulse": 92, "on_oxygen": True},
         {},
         "stop",  # 5
+    ),
+    (
+        {"pulse": 80, "respiratory_rate": 20},
+        {
+            "respiratory_rate": 21,
+            "pulse": 92,
+            "temperature_c": "36.0",
+            "on_oxygen": True,
+        },
+        {},
+        "stop",  # 6
     ),
     (
         {"pulse": 80, "respiratory_rate": 20},
@@ -236,6 +262,27 @@ def test_a_set_of_vital_signs_calls_for_what_the_published_rows_say(
 )
 def test_combinations_call_for_more_than_their_parts(now, seen, action):
     assert action_of(judge(now, seen=(seen,))) == action
+
+
+@pytest.mark.parametrize(
+    ("now", "rule", "others"),
+    [
+        ({"temperature_c": "38.7"}, "V-03", {"V-04", "V-01", "V-02"}),
+        ({"temperature_c": "38.8"}, "V-04", {"V-03"}),
+        ({"temperature_c": "38.9"}, "V-04", {"V-03"}),
+        ({"respiratory_rate": 21}, "V-28", {"V-29"}),
+        ({"respiratory_rate": 24}, "V-28", {"V-29"}),
+        ({"respiratory_rate": 25}, "V-29", {"V-28"}),
+        ({"respiratory_rate": 20, "pulse": 91}, "N-01", {"V-28", "N-05"}),
+        ({"pulse": 91, "temperature_c": "36.0"}, "N-05", set()),
+        ({"respiratory_rate": 21, "pulse": 91}, "N-05", set()),
+    ],
+)
+def test_of_one_series_the_strictest_rule_is_named(now, rule, others):
+    named = rules_of(judge(now))
+
+    assert rule in named
+    assert not named & others
 
 
 def test_a_diastolic_rise_speaks_only_with_a_symptom_and_above_twenty():

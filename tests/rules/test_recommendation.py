@@ -201,7 +201,8 @@ def test_a_finding_for_the_work_list_alone_raises_no_flag():
         ((), "Protocol 2026-1: no rule calls for a change; 84 mL/h stays"),
         (
             (finding(Action.REDUCE),),
-            "Protocol 2026-1, rule X-reduce, calls for 84 → 42 mL/h; an act. Something.",
+            "Protocol 2026-1, rule X-reduce, calls for 84 → 42 mL/h; an act. "
+            "Something.",
         ),
         (
             (finding(Action.PAUSE, restarts=True),),

@@ -1,4 +1,4 @@
-"""Every limit of the shipped protocol: one step short, exact, one step past, missing."""
+"""Every limit of the shipped protocol: a step short, exact, a step past, missing."""
 
 from decimal import Decimal
 
