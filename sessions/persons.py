@@ -183,8 +183,7 @@ class Person:
         rows = self.weights.current
         older = [*rows[1:], None]
         return [
-            (row, _change(row, before))
-            for row, before in zip(rows, older, strict=True)
+            (row, _change(row, before)) for row, before in zip(rows, older, strict=True)
         ]
 
     @cached_property
@@ -213,9 +212,7 @@ class Person:
         try:
             return dosing_weight(body, self.policy.dosing.dosing_weight)
         except DosingError:
-            return dosing_weight(
-                body, self.policy.dosing.dosing_weight, basis="actual"
-            )
+            return dosing_weight(body, self.policy.dosing.dosing_weight, basis="actual")
 
     # what is known
 
@@ -260,9 +257,7 @@ class Person:
     @property
     def unasked(self) -> int:
         """How many factors nobody has said anything about."""
-        return sum(
-            not state.row and not state.computed for state in self.risk_factors
-        )
+        return sum(not state.row and not state.computed for state in self.risk_factors)
 
     @property
     def pregnancy(self) -> RiskFactor | None:

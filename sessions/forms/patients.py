@@ -105,9 +105,7 @@ def named(patient: Patient) -> Named:
 
 def _described(patient: Patient, why: str) -> str:
     born = patient.birth_date
-    return (
-        f"{patient}, born {born.day} {born:%b %Y}, MRN {patient.mrn} ({why})"
-    )
+    return f"{patient}, born {born.day} {born:%b %Y}, MRN {patient.mrn} ({why})"
 
 
 class RowForm(ClinicForm):

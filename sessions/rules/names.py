@@ -47,7 +47,7 @@ _DAY = re.compile(r"([0-9]{1,4})[./-]([0-9]{1,2})[./-]([0-9]{1,4})|([0-9]{8})")
 
 
 def possible_days(word: str) -> list[date]:
-    """Every day that a word may mean: `1978-03-14`, `14.3.1978`, `03/14/1978`, `14031978`.
+    """Every day a word may mean: `1978-03-14`, `14.3.1978`, `03/14/1978`, `14031978`.
 
     Where day and month could be swapped, both days are meant: a search shows one
     patient too many rather than one too few.

@@ -117,7 +117,7 @@ def record_weight(
 ) -> Weight:
     """Save one measured weight in kg, with the text as it was typed."""
     with act("patient.weigh", by=by, patient=patient) as done:
-        row = _append(
+        row = append_row(
             Weight,
             patient,
             by,
@@ -146,7 +146,7 @@ def record_height(
 ) -> Height:
     """Save one measured height in cm, with the text as it was typed."""
     with act("patient.measure", by=by, patient=patient) as done:
-        row = _append(
+        row = append_row(
             Height,
             patient,
             by,
@@ -225,7 +225,7 @@ def add_allergy(
         if corrects is not None:
             reason = ONCE_MORE if none_known else "An allergy was reported."
             event_time = event_time or by.at
-    return _append(
+    return append_row(
         Allergy,
         patient,
         by,
@@ -291,7 +291,7 @@ def add_risk_factor(
         corrects = rows.first()
         if corrects is not None:
             reason, event_time = NEWER, event_time or by.at
-    return _append(
+    return append_row(
         RiskFactor, patient, by, event_time, corrects, reason, key=key, **fields
     )
 
@@ -348,7 +348,7 @@ def record_lab(
     if value is None and not value_text:
         raise Refused("Enter the result.", field="value")
     with act("patient.lab", by=by, patient=patient) as done:
-        row = _append(
+        row = append_row(
             LabResult,
             patient,
             by,
@@ -379,7 +379,7 @@ def record_consent(
 ) -> Consent:
     """Save that consent to a blood product was given, refused or taken back."""
     with act("patient.consent", by=by, patient=patient) as done:
-        row = _append(
+        row = append_row(
             Consent,
             patient,
             by,
@@ -403,7 +403,7 @@ def withdraw(*, row: Row, reason: str, by: Actor) -> Row:
             for field in row._meta.concrete_fields
             if field.attname not in STAMPED
         }
-        gone = _append(
+        gone = append_row(
             type(row),
             row.patient,
             by,
@@ -425,7 +425,7 @@ STAMPED = {
 """Columns that every new row gets anew."""
 
 
-def _append(
+def append_row(
     model: type[Row],
     patient: Patient,
     by: Actor,

@@ -348,9 +348,7 @@ def _page(
         "said": said,
         "said_at": at_kind,
         "late_minutes": request.clinic.late_entry_minutes,
-        "similar": alike(
-            named(person.patient), everybody, but=person.patient.pk
-        ),
+        "similar": alike(named(person.patient), everybody, but=person.patient.pk),
         "may_edit": may_edit,
         "may_order": request.user.may("draft_order"),
         "order_url": _new_order(person.patient),
