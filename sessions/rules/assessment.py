@@ -9,10 +9,11 @@ from decimal import Decimal
 from sessions.rules.findings import Finding
 from sessions.rules.news2 import News2, News2Refused, known_parts, news2
 from sessions.rules.policy import MonitoringPolicy, Notice, Policy
-from sessions.rules.reactions import Symptom, reaction_findings
+from sessions.rules.reactions import ANY, Symptom, reaction_findings
 from sessions.rules.recommendation import RatePosition, Recommendation, recommend
 from sessions.rules.thresholds import (
     Comparison,
+    Crossing,
     Person,
     Phase,
     Reading,
@@ -69,10 +70,9 @@ def assess(chart: Chart, policy: Policy) -> Assessment:
         chart=monitoring.news2,
     )
     comparison = _compare(chart, monitoring, score)
-    signs = _signs_text(chart)
     findings = (
         *(
-            crossing.finding(chart.phase, signs if crossing.threshold.signs else "")
+            crossing.finding(chart.phase, _signs_text(chart, monitoring, crossing))
             for crossing in comparison.strictest()
         ),
         *_missing_findings(chart, comparison, monitoring.missing),
@@ -118,7 +118,7 @@ def _compare(
         present_signs=frozenset(
             name
             for name, keys in monitoring.signs.items()
-            if present & keys or ("any" in keys and present)
+            if present & keys or (ANY in keys and present)
         ),
     )
 
@@ -170,12 +170,18 @@ def _score_readings(
     }
 
 
-def _signs_text(chart: Chart) -> str:
+def _signs_text(chart: Chart, monitoring: MonitoringPolicy, crossing: Crossing) -> str:
+    """Name the signs that a rule asked for and found: ", with hives"."""
+    group = crossing.threshold.signs
+    if not group:
+        return ""
+    asked = monitoring.signs[group]
     names = dict.fromkeys(
-        chart.labels.get(symptom.reaction, symptom.reaction)
+        chart.labels.get(symptom.reaction, symptom.reaction).lower()
         for symptom in chart.symptoms
+        if symptom.reaction in asked or ANY in asked
     )
-    return f", with {', '.join(name.lower() for name in names)}" if names else ""
+    return f", with {', '.join(names)}"
 
 
 def _notice_finding(
@@ -222,7 +228,7 @@ def _timing_findings(chart: Chart, monitoring: MonitoringPolicy) -> Iterable[Fin
     present = {symptom.reaction for symptom in chart.symptoms}
     for rule in monitoring.timing:
         meant = monitoring.signs.get(rule.reaction, frozenset({rule.reaction}))
-        concerned = present if "any" in meant else present & meant
+        concerned = present if ANY in meant else present & meant
         if concerned and chart.minutes_since_end <= rule.within_hours * 60:
             names = ", ".join(chart.labels.get(key, key) for key in sorted(concerned))
             yield Finding(

@@ -285,6 +285,16 @@ def test_of_one_series_the_strictest_rule_is_named(now, rule, others):
     assert not named & others
 
 
+def test_a_combination_names_the_sign_it_found_and_no_other():
+    seen = (("hives", "mild"), ("headache", "mild"))
+
+    because = judge({"systolic_mmhg": 98}, seen=seen).findings[0].because
+
+    assert because == (
+        "Systolic fell 30 mmHg, 128 → 98, with hives (limit: fall of 30 mmHg or more)"
+    )
+
+
 def test_a_diastolic_rise_speaks_only_with_a_symptom_and_above_twenty():
     seen = (("headache", "mild"),)
 
