@@ -1,0 +1,363 @@
+"""Two years of the demo clinic, up to this minute."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from sessions.catalogue.gate import risk_factors
+from sessions.demo.people import PEOPLE, Course, Person
+from sessions.demo.visits import EVENTS, Script, Waiting, minutes, visit
+from sessions.demo.world import Case, Told, World, open_clinic, tell
+from sessions.models import Order, Presence, Purpose
+from sessions.services import infusions, orders, patients
+from sessions.services.orders import Choices, Identity, MedicineChoice
+
+ZONES = (
+    *("Europe/Dublin", "America/New_York", "America/Los_Angeles"),
+    *("Pacific/Auckland", "Asia/Tokyo", "Asia/Kolkata"),
+)
+"""Together they cover the clock: somewhere it is the middle of a clinic's day."""
+
+FINISHED_TODAY, RUNNING, PREPARING, LATER = 8, 20, 5, 8
+TODAY = FINISHED_TODAY + RUNNING + PREPARING + LATER
+DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
+
+MEDICINES = (
+    MedicineChoice(
+        purpose=Purpose.BEFORE,
+        medicine_key="acetaminophen_1",
+        name="Acetaminophen",
+        dose=Decimal(650),
+        dose_unit="mg",
+        route="PO",
+        minutes_before=30,
+        max_in_24h=Decimal(4000),
+    ),
+    MedicineChoice(
+        purpose=Purpose.BEFORE,
+        medicine_key="cetirizine_1",
+        name="Cetirizine",
+        dose=Decimal(10),
+        dose_unit="mg",
+        route="PO",
+        minutes_before=30,
+        max_in_24h=Decimal(10),
+    ),
+    MedicineChoice(
+        purpose=Purpose.AS_NEEDED,
+        medicine_key="diphenhydramine_2",
+        name="Diphenhydramine",
+        dose=Decimal(25),
+        dose_unit="mg",
+        route="PO",
+        gap_minutes=240,
+        max_in_24h=Decimal(100),
+    ),
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Booking:
+    """One visit of a course: when, and what happens in it."""
+
+    at: datetime
+    script: Script = field(default_factory=Script)
+
+
+@transaction.atomic
+def build(now: datetime, *, seed: int = 7, finished: int = 250) -> World:
+    """Make the demo clinic as it stands at `now`, all of it or nothing.
+
+    The dice are thrown from `seed`: the same story at every start, moved to the day.
+    """
+    now = now.replace(second=0, microsecond=0)
+    dice = random.Random(seed)  # noqa: S311  a story, not a secret
+    zone = zone_for(now)
+    first = now - timedelta(days=745)
+    world = open_clinic(at=first, time_zone=zone.key, dice=dice)
+    tell(careers(world, now, zone, finished), until=now)
+    return world
+
+
+def zone_for(now: datetime) -> ZoneInfo:
+    """A place where it is between eleven and five o'clock now."""
+    for name in ZONES:
+        if 11 <= now.astimezone(ZoneInfo(name)).hour < 17:
+            return ZoneInfo(name)
+    return ZoneInfo(ZONES[0])
+
+
+def careers(
+    world: World, now: datetime, zone: ZoneInfo, finished: int
+) -> Iterator[Told]:
+    """The story of every patient, each with the visits they have had and will have."""
+    dice = world.dice
+    before = max(1, round(finished * 0.48 / TODAY))
+    for number, person in enumerate(PEOPLE[:TODAY]):
+        weeks = person.course.interval_weeks or 4
+        visits = [
+            Booking(
+                at=clinic_day(now - k * weeks * WEEK, zone, dice),
+                script=any_script(dice),
+            )
+            for k in range(before, 0, -1)
+        ]
+        visits.append(todays(number, now, dice))
+        visits.append(Booking(at=clinic_day(now + weeks * WEEK, zone, dice)))
+        yield career(world, person, number, [visits])
+    past = PEOPLE[TODAY:]
+    each = max(2, round(finished * 0.52 / len(past)))
+    for number, person in enumerate(past):
+        weeks = person.course.interval_weeks or 26
+        begins = now - timedelta(days=730 - number * 23)
+        clusters = []
+        for half in range(2):
+            start = begins + half * timedelta(days=200)
+            visits = [
+                Booking(
+                    at=clinic_day(start + k * weeks * WEEK, zone, dice),
+                    script=any_script(dice),
+                )
+                for k in range(1 if person.course.visits == 1 else (each + 1) // 2)
+            ]
+            clusters.append([v for v in visits if v.at < now - 2 * DAY])
+        yield career(world, person, TODAY + number, [c for c in clusters if c])
+
+
+def clinic_day(day: datetime, zone: ZoneInfo, dice: random.Random) -> datetime:
+    """A morning or noon of a working day near `day`."""
+    local = day.astimezone(zone).date()
+    local += {5: -DAY, 6: DAY}.get(local.weekday(), timedelta(0))
+    clock = time(dice.randint(8, 13), dice.choice((0, 15, 30, 45)))
+    return datetime.combine(local, clock, tzinfo=zone).astimezone(UTC)
+
+
+def any_script(dice: random.Random) -> Script:
+    """What may happen in a visit of the past, about as often as it does."""
+    throw = dice.random()
+    event = ""
+    if throw < 0.11:
+        event = dice.choice(("headache", "flushing", "nausea", "headache", "chills"))
+    elif throw < 0.14:
+        event = dice.choice(("back", "urticaria", "chest"))
+    elif throw < 0.25:
+        event = dice.choice(tuple(EVENTS))
+    return Script(
+        event=event,
+        at_set=dice.randint(1, 4),
+        late_sets=dice.choice((0, 0, 0.1, 0.3)),
+        correction=dice.random() < 0.05,
+        walks_away=dice.random() < 0.05,
+        overrides=dice.random() < 0.3,
+    )
+
+
+def todays(number: int, now: datetime, dice: random.Random) -> Booking:
+    """The visit of today: by its place in the list at one of all stages."""
+    if number < FINISHED_TODAY:
+        ago = 480 - number * 12
+        return Booking(at=now - minutes(ago), script=any_script(dice))
+    place = number - FINISHED_TODAY
+    if place < RUNNING:
+        return Booking(at=now - minutes(62 + place * 11), script=NOW[place](now))
+    place -= RUNNING
+    if place < PREPARING:
+        return Booking(at=now - minutes(4 + place * 7))
+    place -= PREPARING
+    return Booking(at=now + minutes(15 + place * 25))
+
+
+def quiet(now: datetime) -> Script:
+    return Script(late_sets=0)
+
+
+def shortly_before(event: str, ago: float, *, ignored: bool = True):
+    """Something that happened minutes ago, and whether it still waits for an answer."""
+
+    def script(now: datetime) -> Script:
+        return Script(
+            event=event, event_at=now - minutes(ago), ignored=ignored, late_sets=0
+        )
+
+    return script
+
+
+def silent(ago: float):
+    """Nobody has recorded anything for a while: vital signs are late."""
+
+    def script(now: datetime) -> Script:
+        return Script(late_sets=0, silent_from=now - minutes(ago))
+
+    return script
+
+
+NOW = (
+    quiet,
+    quiet,
+    shortly_before("fall", 2),
+    quiet,
+    silent(75),
+    quiet,
+    shortly_before("back", 9, ignored=False),
+    quiet,
+    shortly_before("fever", 4),
+    quiet,
+    quiet,
+    shortly_before("deep_fall", 1),
+    quiet,
+    silent(70),
+    quiet,
+    shortly_before("headache", 12, ignored=False),
+    quiet,
+    quiet,
+    shortly_before("chills", 26, ignored=False),
+    quiet,
+)
+"""What stands open in the running visits, in the order in which they began."""
+
+
+def career(
+    world: World, person: Person, number: int, courses: list[list[Booking]]
+) -> Told:
+    """One patient: registered, ordered for, treated visit by visit."""
+    case = None
+    for bookings in courses:
+        at = yield bookings[0].at - 6 * DAY
+        if case is None:
+            case = yield from register(world, person, number, at)
+        else:
+            weigh(world, case, at)
+        at = yield from labs(world, case, at)
+        order = yield from ordered(world, case, person.course, at)
+        made = infusions.plan_sessions(
+            order=order,
+            dates=[booking.at for booking in bookings],
+            by=world.by("charge", bookings[0].at - 5 * DAY),
+        )
+        for session, booking in zip(made, bookings, strict=True):
+            at = yield booking.at - DAY
+            at = yield from labs(world, case, at)
+            yield from visit(world, case, session, booking.script)
+
+
+def register(world: World, person: Person, number: int, at: datetime) -> Waiting:
+    """The record of a new patient, as the charge nurse takes it down."""
+    by = world.by("charge", at)
+    patient = patients.register_patient(
+        mrn=f"{104200 + number * 37}",
+        family_name=person.family,
+        given_names=person.given,
+        birth_date=person.born,
+        sex=person.sex,
+        phone=f"555 01{number:02d}",
+        by=by,
+    )
+    weight = person.weight_kg
+    patients.record_weight(
+        patient=patient, weight_kg=weight, as_typed=str(weight), by=by
+    )
+    patients.record_height(
+        patient=patient,
+        height_cm=person.height_cm,
+        as_typed=str(person.height_cm),
+        by=by,
+    )
+    if person.allergy:
+        substance, reaction = person.allergy
+        patients.record_allergy(
+            patient=patient, substance=substance, reaction=reaction, by=by
+        )
+    else:
+        patients.record_allergy(patient=patient, none_known=True, by=by)
+    patients.record_risk_factors(
+        patient=patient,
+        answers=[
+            {
+                "key": key,
+                "presence": Presence.PRESENT
+                if key in person.risks
+                else Presence.ABSENT,
+            }
+            for key in risk_factors()
+        ],
+        by=by,
+    )
+    yield at
+    return Case(person=person, patient=patient, weight_kg=weight)
+
+
+def weigh(world: World, case: Case, at: datetime) -> None:
+    """A weight some months later: a little more or less."""
+    case.weight_kg += Decimal(world.dice.randint(-15, 15)) / 10
+    patients.record_weight(
+        patient=case.patient,
+        weight_kg=case.weight_kg,
+        as_typed=str(case.weight_kg),
+        by=world.by("charge", at),
+    )
+
+
+def labs(world: World, case: Case, at: datetime) -> Waiting:
+    """New results and consent when the old ones no longer count."""
+    if case.labs_at is None or at - case.labs_at > timedelta(days=75):
+        impaired = "renal_impairment" in case.person.risks
+        by = world.by("charge", at)
+        for test, value, unit in (
+            ("creatinine", "1.6" if impaired else "0.9", "mg/dL"),
+            ("haemoglobin", "13.1", "g/dL"),
+        ):
+            patients.record_lab(
+                patient=case.patient, test=test, value=Decimal(value), unit=unit, by=by
+            )
+        case.labs_at = at
+    if case.consent_until is None or at + 2 * DAY > case.consent_until:
+        case.consent_until = at + timedelta(days=365)
+        patients.record_consent(
+            patient=case.patient,
+            given=True,
+            scope="IVIG, whole course",
+            expires_on=case.consent_until.date(),
+            by=world.by("charge", at),
+        )
+    yield at
+    return at
+
+
+def ordered(world: World, case: Case, course: Course, at: datetime) -> Waiting:
+    """An order from draft to verified, each step by the person whose it is."""
+    patient = case.patient
+    identity = Identity(initials=patient.initials, birth_year=patient.birth_date.year)
+    prescriber = world.dice.choice(("prescriber", "prescriber", "prescriber2"))
+    at = yield at + minutes(30)
+    order = orders.draft_order(
+        patient=patient, choices=choices(course, at), by=world.by(prescriber, at)
+    )
+    at = yield at + minutes(10)
+    orders.sign_order(order=order, identity=identity, by=world.by(prescriber, at))
+    at = yield at + minutes(90)
+    orders.verify_order(order=order, identity=identity, by=world.by("pharmacist", at))
+    return Order.objects.select_related("patient", "clinic", "current").get(pk=order.pk)
+
+
+def choices(course: Course, at: datetime) -> Choices:
+    """What the prescriber chooses for a course that begins now."""
+    return Choices(
+        product=course.product,
+        indication=course.indication,
+        phase=course.phase,
+        dose_g_per_kg=Decimal(course.dose_g_per_kg),
+        days=course.days,
+        interval_weeks=Decimal(course.interval_weeks)
+        if course.interval_weeks
+        else None,
+        cycles=course.visits // course.days,
+        reason=course.reason
+        or "Continued as agreed with the neurology or immunology team.",
+        expires_on=(at + timedelta(days=360)).date(),
+        medicines=MEDICINES,
+    )

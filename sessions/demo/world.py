@@ -1,0 +1,129 @@
+"""The demo clinic as the story knows it: its staff, chairs, lots and clock."""
+
+import random
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from heapq import heappop, heappush
+from itertools import count
+
+from sessions.demo.people import PASSWORD, STAFF, Person
+from sessions.models import Chair, Clinic, Patient, ProtocolVersion, User
+from sessions.services import staff
+from sessions.services.acts import Actor
+from sessions.services.clinics import change_clinic, set_up_clinic
+from sessions.services.protocols import approve_version
+
+Told = Generator[datetime, datetime, None]
+"""A story of one visit: it says when it goes on, and is sent the time it is then."""
+
+CHAIRS = 26
+NURSES = ("nurse", "nurse2", "nurse3", "nurse4", "nurse5")
+
+
+@dataclass(slots=True, kw_only=True)
+class Case:
+    """A patient with the body that the story makes readings from."""
+
+    person: Person
+    patient: Patient
+    weight_kg: Decimal
+    labs_at: datetime | None = None
+    consent_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class World:
+    """Everything the stories share. `at` is the story's clock, never the machine's."""
+
+    clinic: Clinic
+    staff: dict[str, User]
+    dice: random.Random
+    free: list[Chair] = field(default_factory=list)
+    _load: dict[str, int] = field(default_factory=dict)
+
+    def by(self, username: str, at: datetime) -> Actor:
+        """Who acts, at the story's moment."""
+        return Actor.of(
+            user=self.staff[username], clinic=self.clinic, at=at, workstation="demo"
+        )
+
+    def nurse_with_least(self) -> str:
+        """The nurse who has the fewest patients in chairs now."""
+        return min(NURSES, key=lambda name: self._load.get(name, 0))
+
+    def sit_down(self, nurse: str) -> Chair:
+        """Take the first free chair; the nurse has one patient more."""
+        self._load[nurse] = self._load.get(nurse, 0) + 1
+        return self.free.pop(0)
+
+    def get_up(self, nurse: str, chair: Chair) -> None:
+        self._load[nurse] -= 1
+        self.free.append(chair)
+        self.free.sort(key=lambda each: each.position)
+
+    def lot_of(self, product: str, at: datetime) -> tuple[str, date]:
+        """Lot and expiry of a vial taken from the shelf: two lots a quarter."""
+        quarter = (at.year * 12 + at.month - 1) // 3
+        letters = "".join(part[0] for part in product.split("_")).upper()
+        series = "AB"[self.dice.random() < 0.3]
+        expiry = at.date().replace(day=1) + timedelta(days=540)
+        return f"{letters}{quarter % 10000:04d}{series}", expiry.replace(day=28)
+
+
+def open_clinic(*, at: datetime, time_zone: str, dice: random.Random) -> World:
+    """Set the clinic up, hire its staff and put its protocol in force."""
+    username, name, _, _ = STAFF[0]
+    clinic, admin = set_up_clinic(
+        name="Harbour Street Infusion Clinic",
+        time_zone=time_zone,
+        label_region="us",
+        chairs=CHAIRS,
+        admin_name=name,
+        username=username,
+        password=PASSWORD,
+        is_demo=True,
+        by=Actor.of(user=None, clinic=None, at=at, workstation="demo"),
+    )
+    world = World(clinic, {username: admin}, dice)
+    for username, name, credential, role in STAFF[1:]:
+        user, _ = staff.add_staff(
+            username=username,
+            name=name,
+            credential=credential,
+            role=role,
+            password=PASSWORD,
+            by=world.by("admin", at),
+        )
+        world.staff[username] = user
+    for user in world.staff.values():
+        # A password costs a third of a second to check; the story signs hundreds of
+        # records, and knows the password of its own people.
+        user.check_password = PASSWORD.__eq__
+    world.clinic = change_clinic(
+        clinic=clinic,
+        changes={"phone": "555 0142", "emergency_number": "2222"},
+        seen=clinic.version,
+        by=world.by("admin", at),
+    )
+    version = ProtocolVersion.objects.of(clinic).get()
+    approve_version(version=version, by=world.by("prescriber", at))
+    world.free = list(world.clinic.chairs.all())
+    return world
+
+
+def tell(stories: Iterable[Told], *, until: datetime) -> None:
+    """Let all stories go on in the order of time, up to a moment.
+
+    What lies after that moment stays untold: so visits of today stand where they are.
+    """
+    turn, waiting = count(), []
+    for story in stories:
+        heappush(waiting, (next(story), next(turn), story))
+    while waiting and waiting[0][0] <= until:
+        at, _, story = heappop(waiting)
+        try:
+            heappush(waiting, (max(story.send(at), at), next(turn), story))
+        except StopIteration:
+            continue
