@@ -192,6 +192,7 @@ _POSTGRESQL_SETTINGS = {
     "SHOW synchronous_commit": ("on", "remote_apply", "remote_write"),
     "SHOW full_page_writes": ("on",),
     "SHOW data_sync_retry": ("off",),
+    "SHOW data_checksums": ("on",),
 }
 
 
