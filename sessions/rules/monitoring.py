@@ -28,6 +28,8 @@ class Schedule:
     step_overdue_minutes: Setting[Decimal]
     observation_minutes: Setting[Decimal]
     observation_first_minutes: Setting[Decimal]
+    discharge_set_minutes: Setting[Decimal]
+    discharge_open_flags: Setting[Decimal]
 
     @classmethod
     def read(cls, table: Fields) -> Schedule:
@@ -316,7 +318,7 @@ def _last_set_in_window(departure: Departure, schedule: Schedule) -> Criterion:
     if departure.ended_at is None or last is None or last < departure.ended_at:
         because = "No complete set since the end"
     elif last < departure.ended_at + span(departure.observe_minutes) - span(
-        schedule.before_step_minutes
+        schedule.discharge_set_minutes
     ):
         because = "The last set is from early in the observation"
     elif found is None:
@@ -330,7 +332,7 @@ def _last_set_in_window(departure: Departure, schedule: Schedule) -> Criterion:
         text="A complete set before discharge, within limits",
         met=met,
         because=because,
-        source=schedule.observation_minutes.source,
+        source=schedule.discharge_set_minutes.source,
     )
 
 
@@ -342,7 +344,7 @@ def _no_open_flag(departure: Departure, schedule: Schedule) -> Criterion:
     return Criterion(
         rule="D-03",
         text="No open flag of high or medium priority",
-        met=count == 0,
+        met=count <= schedule.discharge_open_flags.value,
         because=f"{count} open" if count else "None open",
-        source=schedule.observation_minutes.source,
+        source=schedule.discharge_open_flags.source,
     )

@@ -169,7 +169,7 @@ class ReactionRules:
         return tuple(r for r in self.rows if r.on and r.reaction == reaction)
 
     def rule_for(self, reaction: str, severity: Severity) -> ReactionRule:
-        """Choose the rule for a reaction at a severity (RULINGS 7).
+        """Choose the rule for a reaction at a severity.
 
         No row at that severity: the next higher listed row, else the highest listed.
         A rule on every reaction at that severity wins when it calls for more.
@@ -231,7 +231,7 @@ def worked_out_severity(
 ) -> Severity | None:
     """Grade a reaction from the vital signs that measure it, or None.
 
-    The stricter of two rows sets the grade (RULINGS 6). Nothing is graded by default.
+    The stricter of two rows sets the grade. Nothing is graded by default.
     """
     graded = [
         finding.severity

@@ -202,7 +202,7 @@ def _calls_for(action: Action, ordered: tuple[Finding, ...], rates: _Rates) -> s
 def _reason(
     action: Action, ordered: tuple[Finding, ...], rates: _Rates, protocol: str
 ) -> str:
-    """Cite the protocol and its rule; never command (SAFETY 1)."""
+    """Cite the protocol and its rule; never command (H31)."""
     if action is Action.CONTINUE:
         if rates.change:
             return f"{protocol} calls for the next step, {rates.change}"

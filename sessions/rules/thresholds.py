@@ -313,7 +313,7 @@ class Threshold:
     """One rule on measured values: all its conditions hold, for the people it means.
 
     Rules of one `series` speak of one finding: of those that hold, the strictest is
-    reported (RULINGS 6). `signs` names a group of reactions, one of which is present.
+    reported. `signs` names a group of reactions, one of which is present.
     """
 
     rule: str
@@ -332,7 +332,7 @@ class Threshold:
 
     @property
     def absolute(self) -> bool:
-        """Whether the rule is one bare limit on one value (RULINGS 8a)."""
+        """Whether the rule is one bare limit, which an accepted baseline silences."""
         return (
             len(self.conditions) == 1
             and not self.conditions[0].compare.needs_baseline
@@ -360,7 +360,7 @@ class Crossing:
         """Say what was found, with its values, limit and source.
 
         At baseline a milder limit is the patient's own normal: it is kept as one low
-        finding, while a stop or an emergency there holds the Start (RULINGS 8a).
+        finding, while a stop or an emergency there holds the Start.
         """
         rule, act = self.threshold, self.threshold.act
         at_baseline = phase is Phase.BASELINE

@@ -379,7 +379,7 @@ def test_at_home_nobody_is_asked_for_vital_signs():
     assert assess(chart, default_policy()).findings == ()
 
 
-# ── RULINGS 5, 6, 8a ───────────────────────────────────────────────────────────
+# ── one finding of several rows; what an accepted baseline silences ────────────
 
 
 def test_two_rows_for_one_finding_make_one_finding_with_the_stricter_grade():
@@ -433,6 +433,25 @@ def test_a_stop_or_emergency_band_at_baseline_holds_the_start(now):
 
     assert assessment.recommendation.action >= Action.STOP
     assert any(found.holds_start for found in assessment.findings)
+
+
+@pytest.mark.parametrize(
+    ("facts", "systolic", "holds"),
+    [
+        ({}, 91, False),
+        ({}, 90, True),
+        ({"pregnant": True}, 91, False),
+        ({"pregnant": True}, 90, True),
+        ({"age_years": Decimal(15)}, 90, False),
+        ({"age_years": Decimal(16)}, 90, True),
+    ],
+)
+def test_a_hypotensive_baseline_holds_the_start_in_pregnancy_too(
+    facts, systolic, holds
+):
+    found = judge({"systolic_mmhg": systolic}, phase=Phase.BASELINE, **facts).findings
+
+    assert any(each.holds_start for each in found) is holds
 
 
 def test_fever_at_baseline_holds_the_start_with_a_low_finding():

@@ -1,4 +1,4 @@
-"""Reactions: found by the nurses' words, judged by severity (RULINGS 7)."""
+"""Reactions: found by the nurses' words, judged by severity."""
 
 import csv
 from pathlib import Path
