@@ -188,7 +188,7 @@ class Person:
 
     @cached_property
     def trend(self) -> list[tuple[str, str]]:
-        """The newest weights as points in a box of 100 × 30, oldest first."""
+        """The newest weights as points in a box of 600 × 60, oldest first."""
         return trend_points(list(reversed(self.weights.current[:TREND])))
 
     # body
@@ -223,8 +223,12 @@ class Person:
 
     @cached_property
     def risk_factors(self) -> list[FactorState]:
-        """Every factor of the catalogue; what nobody asked is not known, never no."""
-        return [self._state(factor) for factor in risk_factors().values()]
+        """Every factor of the catalogue, those present first.
+
+        What nobody asked is not known, never no (H27).
+        """
+        states = [self._state(factor) for factor in risk_factors().values()]
+        return sorted(states, key=lambda state: not state.is_present)
 
     def _state(self, factor: Factor) -> FactorState:
         computed = self._computed(factor.key)
@@ -422,15 +426,15 @@ def _change(row: Weight, before: Weight | None) -> str:
     return f"{sign}{plain(abs(change))} kg"
 
 
-WIDTH, HEIGHT = Decimal(100), Decimal(30)
+WIDTH, HEIGHT = Decimal(600), Decimal(60)
 
 
 def trend_points(rows: list[Weight]) -> list[tuple[str, str]]:
-    """Where each weight stands in a box of 100 × 30; time runs to the right."""
-    if len(rows) < 2:
-        return []
-    low = min(row.weight_kg for row in rows)
-    span = max(row.weight_kg for row in rows) - low or Decimal(1)
+    """Where each weight stands in a box of 600 × 60; time runs to the right."""
+    weights = [row.weight_kg for row in rows]
+    if len(set(weights)) < 2:
+        return []  # a straight line says nothing that the table does not
+    low, span = min(weights), max(weights) - min(weights)
     first = rows[0].event_time
     length = Decimal((rows[-1].event_time - first).total_seconds()) or Decimal(1)
     points = []
