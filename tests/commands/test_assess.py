@@ -219,6 +219,9 @@ def test_what_cannot_be_read_is_refused_in_one_line_naming_the_field(
     ("line", "message"),
     [
         ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ('{"pulse": ' + "9" * 5000 + "}", "is not JSON"),
+        ('{"a\\nb": 1}', r"line 1: 'a\\nb': is not a known key"),
         ("[]", "chart: is not an object"),
         ('{"id": 1, "id": 2}', "id: is given twice"),
     ],
@@ -226,6 +229,16 @@ def test_what_cannot_be_read_is_refused_in_one_line_naming_the_field(
 def test_a_line_that_is_no_chart_is_refused(ask, line, message):
     with pytest.raises(CommandError, match=message):
         ask(line)
+
+
+def test_bytes_that_are_no_text_are_refused(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(b"\xff\xfe{}"), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", stream)
+
+    with pytest.raises(CommandError, match="UTF-8") as refusal:
+        call_command("assess")
+
+    assert refusal.value.returncode == 2
 
 
 def test_an_unknown_protocol_is_refused(ask):

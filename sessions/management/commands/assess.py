@@ -114,6 +114,8 @@ class Command(BaseCommand):
             for number, line in enumerate(sys.stdin, start=1):
                 if line.strip():
                     self.stdout.write(_assess_line(line, number, policy))
+        except UnicodeDecodeError:
+            raise CommandError("the input is not UTF-8", returncode=REFUSED) from None
         except Refused as refusal:
             raise CommandError(str(refusal), returncode=REFUSED) from None
 
@@ -138,8 +140,10 @@ def _read_json(line: str) -> Any:
 
     try:
         return json.loads(line, parse_float=Decimal, object_pairs_hook=once)
-    except json.JSONDecodeError as error:
-        raise Refused(f"is not JSON: {error.msg}") from None
+    except Refused:
+        raise
+    except (ValueError, RecursionError):
+        raise Refused("is not JSON that can be read") from None
 
 
 class Fields:
@@ -152,7 +156,8 @@ class Fields:
         self.value = value
         for key in value:
             if key not in allowed:
-                raise self.refuse(key, "is not a known key")
+                name = key if key.isidentifier() else repr(key)  # one line, always
+                raise self.refuse(name, "is not a known key")
 
     def refuse(self, key: str, problem: str) -> Refused:
         """Make the refusal of one field."""
