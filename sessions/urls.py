@@ -2,7 +2,23 @@
 
 from django.urls import path
 
-from sessions.views import audit, board, catalogue, clinics, patients, protocols, staff
+from sessions.views import (
+    audit,
+    board,
+    catalogue,
+    clinics,
+    finish,
+    medicines,
+    orders,
+    patients,
+    planning,
+    preparation,
+    protocols,
+    reports,
+    reports,
+    staff,
+    vials,
+)
 
 urlpatterns = [
     # board
@@ -28,6 +44,11 @@ urlpatterns = [
     path("settings/", clinics.settings, name="settings"),
     path("settings/chairs/", clinics.chairs, name="chairs"),
     path("settings/chairs/<int:pk>/", clinics.chair, name="chair-change"),
+    # reports
+    path("reports/", reports.index, name="reports"),
+    path("reports/<slug:key>/", reports.show, name="report"),
+    path("reports/<slug:key>/print/", reports.printed, name="report-print"),
+    path("reports/<slug:key>/export/", reports.export, name="report-export"),
     # audit
     path("audit/", audit.entries, name="audit"),
     path("audit/export/", audit.export, name="audit-export"),
@@ -52,6 +73,83 @@ urlpatterns = [
             ("correct", patients.correct),
             ("withdraw", patients.withdraw),
         )
+    ),
+    # orders
+    path("orders/", orders.orders_list, name="orders"),
+    path("orders/new/", orders.choose_patient, name="order-patient"),
+    path("orders/new/<int:patient_pk>/", orders.new, name="order-new"),
+    path(
+        "orders/new/<int:patient_pk>/telephone/",
+        orders.telephone,
+        name="order-telephone",
+    ),
+    path("orders/new/<int:patient_pk>/preview/", orders.preview, name="order-preview"),
+    path("orders/<int:pk>/", orders.detail, name="order-detail"),
+    path("orders/<int:pk>/change/", orders.change, name="order-change"),
+    path(
+        "orders/<int:pk>/versions/<int:number>/",
+        orders.version,
+        name="order-version",
+    ),
+    path("orders/<int:pk>/sign/", orders.sign, name="order-sign"),
+    path("orders/<int:pk>/verify/", orders.verify, name="order-verify"),
+    path("orders/<int:pk>/countersign/", orders.countersign, name="order-countersign"),
+    path("orders/<int:pk>/return/", orders.give_back, name="order-return"),
+    path("orders/<int:pk>/hold/", orders.hold, name="order-hold"),
+    path("orders/<int:pk>/resume/", orders.resume, name="order-resume"),
+    path("orders/<int:pk>/cancel/", orders.cancel, name="order-cancel"),
+    path("orders/<int:pk>/complete/", orders.complete, name="order-complete"),
+    # infusions: planned and prepared
+    path("infusions/", planning.today, name="infusion-today"),
+    path("orders/<int:pk>/visits/", planning.plan, name="infusion-plan"),
+    path("infusions/<int:pk>/check-in/", planning.check_in, name="infusion-check-in"),
+    path("infusions/<int:pk>/move/", planning.allocate, name="infusion-allocate"),
+    path("infusions/<int:pk>/cancel/", planning.cancel, name="infusion-cancel"),
+    path(
+        "infusions/<int:pk>/take-over/", planning.take_over, name="infusion-take-over"
+    ),
+    path("infusions/<int:pk>/prepare/", preparation.show, name="infusion-prepare"),
+    path(
+        "infusions/<int:pk>/identity/", preparation.identity, name="infusion-identity"
+    ),
+    path("infusions/<int:pk>/weight/", preparation.weigh, name="infusion-weigh"),
+    path(
+        "infusions/<int:pk>/weight/confirm/",
+        preparation.confirm_weight,
+        name="infusion-confirm-weight",
+    ),
+    path("infusions/<int:pk>/checks/", preparation.checks, name="infusion-checks"),
+    path("infusions/<int:pk>/line/", preparation.line, name="infusion-line"),
+    path(
+        "infusions/<int:pk>/baseline/", preparation.baseline, name="infusion-baseline"
+    ),
+    path("infusions/<int:pk>/pass/", preparation.pass_warnings, name="infusion-pass"),
+    path(
+        "infusions/<int:pk>/override/", preparation.override, name="infusion-override"
+    ),
+    path("infusions/<int:pk>/start/", preparation.start, name="infusion-start"),
+    # infusions: ended, discharged, recorded
+    path("infusions/<int:pk>/end/", finish.end, name="infusion-end"),
+    path("infusions/<int:pk>/discharge/", finish.discharge, name="infusion-discharge"),
+    path("infusions/<int:pk>/record/", finish.show_record, name="infusion-record"),
+    path("infusions/<int:pk>/error/", finish.error, name="infusion-error"),
+    # vials
+    path("infusions/<int:pk>/vials/", vials.add, name="vial-add"),
+    path(
+        "infusions/<int:pk>/vials/<int:vial_pk>/withdraw/",
+        vials.withdraw,
+        name="vial-withdraw",
+    ),
+    # medicines
+    path(
+        "infusions/<int:pk>/medicines/<int:ordered_pk>/give/",
+        medicines.give,
+        name="medicine-give",
+    ),
+    path(
+        "infusions/<int:pk>/medicines/<int:given_pk>/withdraw/",
+        medicines.withdraw,
+        name="medicine-withdraw",
     ),
     # catalogue
     path("catalogue/", catalogue.products, name="catalogue"),

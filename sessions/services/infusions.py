@@ -480,6 +480,7 @@ def start(
     session: InfusionSession,
     read_back_ml_per_h: Decimal,
     by: Actor,
+    volume_limit_ml: Decimal | None = None,
     seen_version: int | None = None,
 ) -> Start:
     """Begin the infusion: computed here, refused while anything holds it (D1).
@@ -503,6 +504,12 @@ def start(
                 f"The pump shows {plain(read_back_ml_per_h)} mL/h; step 1 is "
                 f"{plain(first.pump_ml_per_h)} mL/h. Set it again, then read it back.",
                 field="read_back",
+            )
+        if volume_limit_ml not in (None, today.plan.volume_ml):
+            raise Refused(
+                f"The pump's limit is {plain(volume_limit_ml)} mL; the dose is "
+                f"{plain(today.plan.volume_ml)} mL. Set it again, then read it back.",
+                field="volume_limit",
             )
         assess_when_ready(header, by=by)
         move(header, Stage.INFUSING, by=by)

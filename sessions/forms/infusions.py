@@ -1,0 +1,491 @@
+"""Forms of a visit: planned, checked in, prepared, started, ended, discharged."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, time
+from decimal import Decimal
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from sessions.forms.base import ClinicForm
+from sessions.forms.fields import (
+    DayField,
+    MomentField,
+    NumberField,
+    PlainText,
+    WholeField,
+)
+from sessions.models import Answer, Chair, OrderVersion, Outcome, User
+from sessions.rules.quantities import exact, plain
+
+PASS_REASONS = {
+    "planned": "The plan allows for it",
+    "prescriber": "The prescriber knows and agrees",
+    "unchanged": "Known, and unchanged for this patient",
+    "waived": "Not needed for this patient",
+    "other": "Other",
+}
+"""Why a warning does not hold the Start."""
+
+OVERRIDE_REASONS = {
+    "benefit": "Benefit outweighs the risk",
+    "measures": "Measures are in place",
+    "examined": "I examined the patient",
+    "other": "Other",
+}
+"""Why a prescriber starts in spite of a hard stop."""
+
+END_REASONS = {
+    "completed": "The volume is in",
+    "prescriber": "Prescriber's decision",
+    "patient": "Patient's wish",
+    "reaction": "Reaction",
+    "line": "No vein, line lost",
+    "product": "Product: vial broken, particles",
+    "time": "The clinic closes",
+    "other": "Other",
+}
+
+DISCHARGE_REASONS = {
+    "prescriber": "The prescriber agrees",
+    "patient": "Patient's wish, told of the risk",
+    "accompanied": "Goes home accompanied",
+    "not_possible": "A set could not be taken",
+    "other": "Other",
+}
+"""Why a patient goes although a criterion is not met."""
+
+GAUGES = ("24 G", "22 G", "20 G", "18 G", "Port", "PICC")
+SITES = (
+    "left forearm",
+    "right forearm",
+    "left hand",
+    "right hand",
+    "left elbow",
+    "right elbow",
+    "chest",
+)
+VIP = (
+    ("0", "0: healthy"),
+    ("1", "1: slight pain or redness"),
+    ("2", "2: two signs"),
+    ("3", "3: redness along the line"),
+    ("4", "4: and a hard vein"),
+    ("5", "5: and fever"),
+)
+"""Visual infusion phlebitis score."""
+
+QUESTIONS = {
+    "infection_or_fever": (
+        "Fever, infection or antibiotics since last time?",
+        "no infection",
+        "infection or fever",
+    ),
+    "headache_after_last": (
+        "Severe headache, stiff neck or light-shy after the last infusion?",
+        "no headache after last time",
+        "headache after last time",
+    ),
+    "new_clot_or_chest_pain": (
+        "New chest pain, breathlessness, limb swelling or a clot?",
+        "no new clot or chest pain",
+        "new clot or chest pain",
+    ),
+    "fluids_taken": ("Has had enough to drink?", "fluids taken", "too little to drink"),
+    "new_medicines": (
+        "New medicines, a loop diuretic or nephrotoxic drugs?",
+        "no new medicines",
+        "new medicines",
+    ),
+    "live_vaccine": (
+        "A live vaccine recently, or one planned?",
+        "no live vaccine",
+        "live vaccine",
+    ),
+    "pregnant": (
+        "Possibly pregnant, or breastfeeding?",
+        "not pregnant, asked",
+        "pregnant or breastfeeding",
+    ),
+    "emergency_kit_at_chair": (
+        "Adrenaline, oxygen and somebody who answers a call at hand?",
+        "adrenaline and help at hand",
+        "no emergency kit",
+    ),
+    "history_reviewed": (
+        "Allergies, risks and the last reaction looked at?",
+        "history reviewed",
+        "history not reviewed",
+    ),
+}
+"""For each answer: the question, and how the usual and the other answer are written."""
+
+PASSWORD = {
+    "max_length": 200,
+    "strip": False,
+    "label": "Your password",
+    "widget": forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+}
+
+
+def _choices(words: Mapping[str, str]) -> list[tuple[str, str]]:
+    return list(words.items())
+
+
+def _reason(words: Mapping[str, str], **options) -> forms.ChoiceField:
+    options.setdefault("label", "Reason")
+    return forms.ChoiceField(
+        choices=_choices(words), widget=forms.RadioSelect, **options
+    )
+
+
+class PeopleForm(ClinicForm):
+    """A form that offers the clinic's chairs and nurses."""
+
+    def __init__(
+        self, *args, chairs: Iterable[Chair], nurses: Iterable[User] = (), **options
+    ) -> None:
+        super().__init__(*args, **options)
+        self.chairs = {str(chair.pk): chair for chair in chairs}
+        self.nurses = {str(nurse.pk): nurse for nurse in nurses}
+        nobody = [] if self.fields["chair"].required else [("", "Later")]
+        self.fields["chair"].choices = [
+            *nobody,
+            *((key, chair.name) for key, chair in self.chairs.items()),
+        ]
+        if "nurse" in self.fields:
+            self.fields["nurse"].choices = [
+                ("", "Later"),
+                *((key, str(nurse)) for key, nurse in self.nurses.items()),
+            ]
+
+    @property
+    def chair(self) -> Chair | None:
+        return self.chairs.get(self.cleaned_data.get("chair", ""))
+
+    @property
+    def nurse(self) -> User | None:
+        return self.nurses.get(self.cleaned_data.get("nurse", ""))
+
+
+class ClockField(forms.CharField):
+    """A time of day, `HH:MM`."""
+
+    def __init__(self, **options) -> None:
+        options.setdefault("widget", forms.TimeInput(attrs={"type": "time"}))
+        super().__init__(max_length=5, **options)
+
+    def to_python(self, value):
+        if value in self.empty_values:
+            return None
+        if isinstance(value, time):
+            return value
+        if not re.fullmatch(r"[0-2][0-9]:[0-5][0-9]", str(value).strip(), re.ASCII):
+            raise ValidationError("Write the time as HH:MM.")
+        try:
+            return time.fromisoformat(str(value).strip())
+        except ValueError as error:
+            raise ValidationError("There is no such time.") from error
+
+
+class PlanForm(PeopleForm):
+    """How many visits of a course to plan, from which day on."""
+
+    first = DayField(label="First day")
+    clock = ClockField(label="Time")
+    visits = WholeField(low=1, high=60, label="Visits")
+    chair = forms.ChoiceField(required=False, label="Chair")
+    nurse = forms.ChoiceField(required=False, label="Nurse")
+
+    def __init__(self, *args, version: OrderVersion, left: int, **options) -> None:
+        super().__init__(*args, **options)
+        self.version, self.left = version, left
+
+    def clean_first(self):
+        first = self.cleaned_data["first"]
+        if first < self.at.astimezone(self.clinic.zone).date():
+            raise ValidationError("This day is over.")
+        return first
+
+    def clean_visits(self):
+        visits = self.cleaned_data["visits"]
+        if visits > self.left:
+            raise ValidationError(f"The course has {self.left} visits left to plan.")
+        return visits
+
+
+class AllocateForm(PeopleForm):
+    """Another time, chair or nurse for a planned visit."""
+
+    day = DayField(label="Day")
+    clock = ClockField(label="Time")
+    chair = forms.ChoiceField(required=False, label="Chair")
+    nurse = forms.ChoiceField(required=False, label="Nurse")
+
+    def clean(self):
+        given = super().clean()
+        if given.get("day") and given.get("clock"):
+            given["scheduled_at"] = datetime.combine(
+                given["day"], given["clock"], tzinfo=self.clinic.zone
+            )
+        return given
+
+
+class CheckInForm(PeopleForm):
+    """The chair the patient sits down in; a visit of another day is asked about."""
+
+    chair = forms.ChoiceField(widget=forms.RadioSelect, label="Chair")
+
+    def __init__(self, *args, scheduled_at: datetime, **options) -> None:
+        super().__init__(*args, **options)
+        self.scheduled_at = scheduled_at
+
+    def clean(self):
+        given = super().clean()
+        planned = self.scheduled_at.astimezone(self.clinic.zone).date()
+        today = self.at.astimezone(self.clinic.zone).date()
+        if planned != today:
+            self.ask(
+                "chair",
+                f"This visit is planned for {planned:%-d %b %Y}, today is "
+                f"{today:%-d %b %Y}. Check in today?",
+            )
+        return given
+
+
+class TapForm(ClinicForm):
+    """One button: nothing to type, only a submission key."""
+
+
+class IdentityForm(ClinicForm):
+    """Initials and birth year in one box, as they stand on the wristband (A2)."""
+
+    identifiers = forms.CharField(
+        max_length=16,
+        label="Initials and birth year",
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "off",
+                "autocapitalize": "characters",
+                "spellcheck": "false",
+                "data-enter": "submit",
+            }
+        ),
+    )
+
+    def clean_identifiers(self):
+        typed = self.cleaned_data["identifiers"].strip()
+        match = re.fullmatch(r"([^\W\d_][\s.\-]*[^\W\d_])[\s.,\-]*([0-9]{4})", typed)
+        if match is None:
+            raise ValidationError(
+                "Type two initials and four digits of the birth year, such as AB1970."
+            )
+        self.initials = re.sub(r"[\s.\-]", "", match[1])
+        self.birth_year = int(match[2])
+        return typed
+
+
+class ChecksForm(ClinicForm):
+    """The day's answers; the button "all as usual" attests every usual one at once."""
+
+    extra_fields = ("usual",)
+    detail = PlainText(max_length=1000, required=False, lines=True, label="In words")
+
+    def __init__(
+        self,
+        *args,
+        usual: Mapping[str, Answer],
+        leave_out: Sequence[str] = (),
+        **options,
+    ) -> None:
+        super().__init__(*args, **options)
+        self.usual = {k: v for k, v in usual.items() if k not in leave_out}
+        for name in self.usual:
+            self.fields[name] = forms.ChoiceField(
+                choices=[
+                    (Answer.YES, "Yes"),
+                    (Answer.NO, "No"),
+                    (Answer.NOT_ASKED, "Not asked"),
+                ],
+                required=False,
+                widget=forms.RadioSelect,
+                label=QUESTIONS[name][0],
+            )
+        self.order_fields([*self.usual, "detail"])
+
+    @property
+    def as_usual(self) -> bool:
+        return self.data.get("usual") == "1"
+
+    @property
+    def questions_asked(self):
+        """The bound fields of the questions, in order."""
+        return [self[name] for name in self.usual]
+
+    @property
+    def usual_words(self) -> list[str]:
+        """What one tap attests, each word of it."""
+        return [QUESTIONS[name][1] for name in self.usual]
+
+    @property
+    def answers(self) -> dict[str, Answer]:
+        if self.as_usual:
+            return dict(self.usual)
+        return {
+            name: Answer(self.cleaned_data[name] or Answer.NOT_ASKED)
+            for name in self.usual
+        }
+
+    def clean(self):
+        given = super().clean()
+        if self.as_usual:
+            return given
+        if not any(given.get(name) for name in self.usual):
+            self.add_error(None, "Answer at least one question, or tap all as usual.")
+        unusual = [
+            name
+            for name, usual in self.usual.items()
+            if given.get(name) in (Answer.YES, Answer.NO) and given[name] != usual
+        ]
+        if unusual and not given.get("detail"):
+            self.add_error("detail", "Say in a few words what the patient told.")
+        return given
+
+
+class LineForm(ClinicForm):
+    """Site by one tap, gauge by the next, which also saves."""
+
+    site = forms.ChoiceField(
+        choices=[(site, site.capitalize()) for site in SITES],
+        widget=forms.RadioSelect,
+        label="Site",
+    )
+    gauge = forms.ChoiceField(
+        choices=[(gauge, gauge) for gauge in GAUGES],
+        widget=forms.RadioSelect,
+        label="Gauge",
+    )
+    attempts = WholeField(low=1, high=20, label="Attempts", initial=1)
+    vip_score = forms.TypedChoiceField(
+        choices=VIP, coerce=int, label="VIP score", initial="0"
+    )
+
+
+class WarningsForm(ClinicForm):
+    """Warnings to go on in spite of, together, for one coded reason."""
+
+    rules = forms.MultipleChoiceField(
+        widget=forms.CheckboxSelectMultiple, label="Warnings"
+    )
+    reason_code = _reason(PASS_REASONS)
+    reason_text = PlainText(required=False, max_length=400, label="In words")
+
+    def __init__(self, *args, warnings: Sequence[tuple[str, str]], **options) -> None:
+        options.setdefault("initial", {"rules": [rule for rule, _ in warnings]})
+        super().__init__(*args, **options)
+        self.fields["rules"].choices = list(warnings)
+
+    def clean(self):
+        return _other_needs_words(self, super().clean())
+
+
+class OverrideForm(ClinicForm):
+    """A prescriber's override of one hard stop, with the password."""
+
+    rule = forms.CharField(max_length=40, widget=forms.HiddenInput)
+    reason_code = _reason(OVERRIDE_REASONS)
+    reason_text = PlainText(required=False, max_length=400, label="In words")
+    password = forms.CharField(**PASSWORD)
+
+    def clean(self):
+        return _other_needs_words(self, super().clean())
+
+
+class StartForm(ClinicForm):
+    """The pump's rate and volume limit, read back by the nurse."""
+
+    read_back = NumberField(
+        low="0.01", high="2000", places=2, unit="mL/h", label="The pump shows"
+    )
+    volume_limit = NumberField(
+        low="0.1", high="20000", places=6, unit="mL", label="Volume limit"
+    )
+
+    def __init__(self, *args, **options) -> None:
+        super().__init__(*args, **options)
+        self.fields["read_back"].error_messages["required"] = (
+            "Read the pump's rate and volume limit back first."
+        )
+        self.fields["volume_limit"].error_messages["required"] = (
+            "Read the pump's volume limit back first."
+        )
+
+
+class CancelForm(ClinicForm):
+    """Why a visit is called off."""
+
+    reason = PlainText(max_length=500, lines=True, label="Why is it cancelled?")
+
+
+class EndForm(ClinicForm):
+    """When and why the infusion ended, and what the pump counted."""
+
+    reason_code = _reason(END_REASONS, label="Why it ends")
+    reason_text = PlainText(required=False, max_length=400, label="In words")
+    pump_ml = NumberField(
+        required=False,
+        low="0",
+        high="20000",
+        places=1,
+        unit="mL",
+        label="Volume on the pump",
+    )
+    event_time = MomentField(required=False, label="Ended at, if not now")
+
+    def __init__(self, *args, given_ml: Decimal, **options) -> None:
+        super().__init__(*args, **options)
+        self.given_ml = given_ml
+
+    def clean(self):
+        given = _other_needs_words(self, super().clean())
+        pump = given.get("pump_ml")
+        if pump is not None and not given.get("event_time") and self._differs(pump):
+            self.ask(
+                "pump_ml",
+                f"The pump counted {plain(pump)} mL, the recorded rates make "
+                f"{plain(self.given_ml, 1)} mL: more than 5 % apart. Is this right?",
+            )
+        return given
+
+    def _differs(self, pump: Decimal) -> bool:
+        """More than 5 % apart (SAFETY H22)."""
+        larger = max(pump, self.given_ml)
+        return abs(exact(pump) - exact(self.given_ml)) * 20 > exact(larger)
+
+
+class DischargeForm(ClinicForm):
+    """How the visit ended, and the signature under its record."""
+
+    outcome = forms.ChoiceField(
+        choices=Outcome.choices, widget=forms.RadioSelect, label="Outcome"
+    )
+    reason_code = _reason(DISCHARGE_REASONS, required=False)
+    reason_text = PlainText(required=False, max_length=400, label="In words")
+    password = forms.CharField(**PASSWORD)
+
+    def clean(self):
+        return _other_needs_words(self, super().clean())
+
+
+class ErrorForm(ClinicForm):
+    """Why a whole visit should not be in the record, and the signature."""
+
+    reason = PlainText(max_length=400, lines=True, label="Why was it entered in error?")
+    password = forms.CharField(**PASSWORD)
+
+
+def _other_needs_words(form: ClinicForm, given: dict) -> dict:
+    if given.get("reason_code") == "other" and not given.get("reason_text"):
+        form.add_error("reason_text", "Say what the other reason is.")
+    return given

@@ -1,0 +1,175 @@
+"""The end of an infusion, the discharge, the record, and a visit entered in error."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from sessions.access import ClinicRequest, access, actor, session_in_reach
+from sessions.charts import chart_of
+from sessions.forms.infusions import (
+    DISCHARGE_REASONS,
+    OVERRIDE_REASONS,
+    PASS_REASONS,
+    DischargeForm,
+    EndForm,
+    ErrorForm,
+)
+from sessions.models import Outcome, Stage
+from sessions.services import infusions, preparation
+from sessions.services.acts import Refused, view_of
+from sessions.services.records import record_of
+from sessions.views.preparation import answer_words
+from sessions.views.saving import SAVED, save
+from sessions.views.visits import banner_of
+
+
+@access("chart", methods=("GET", "POST"))
+def end(request: ClinicRequest, pk: int) -> HttpResponse:
+    """The volume is in, or the infusion ends early with a reason."""
+    session = session_in_reach(request, pk)
+    if session.stage != Stage.INFUSING and request.method == "GET":
+        return redirect("infusion-detail", pk)
+    at = timezone.now()
+    chart = chart_of(session, at=at)
+    whole = chart.volume_ml >= chart.total_ml * (1 - preparation.SHORT_OF_DOSE)
+    form = EndForm(
+        request.POST or None,
+        clinic=request.clinic,
+        at=at,
+        given_ml=chart.volume_ml,
+        initial={"reason_code": "completed"} if whole else {},
+    )
+    status = 200
+    if request.method == "POST":
+        status = save(
+            request,
+            form,
+            lambda by: infusions.end_infusion(
+                session=session,
+                by=by,
+                seen_version=form.seen_version,
+                **{
+                    name: form.cleaned_data[name]
+                    for name in ("reason_code", "reason_text", "pump_ml", "event_time")
+                },
+            ),
+        )
+        if status == SAVED:
+            messages.success(request, "The infusion has ended. Observation has begun.")
+            return redirect("infusion-detail", pk)
+    context = {
+        "session": session,
+        "chart": chart,
+        "form": form,
+        "banner": banner_of(session),
+        "now": at,
+    }
+    return render(request, "infusions/end.html", context, status=status)
+
+
+@access("chart", methods=("GET", "POST"))
+def discharge(request: ClinicRequest, pk: int) -> HttpResponse:
+    """The criteria, checked by rule; the outcome, and the signature (H3)."""
+    session = session_in_reach(request, pk)
+    if session.stage == Stage.DISCHARGED and request.method == "GET":
+        return redirect("infusion-record", pk)
+    if session.stage != Stage.OBSERVING and request.method == "GET":
+        return redirect("infusion-detail", pk)
+    at = timezone.now()
+    chart = chart_of(session, at=at)
+    form = DischargeForm(
+        request.POST or None,
+        clinic=request.clinic,
+        at=at,
+        initial={"outcome": _likely_outcome(chart)},
+    )
+    status = 200
+    if request.method == "POST":
+
+        def do(by) -> None:
+            data = form.cleaned_data
+            infusions.discharge(
+                session=session,
+                outcome=Outcome(data["outcome"]),
+                password=data["password"],
+                reason_code=data["reason_code"],
+                reason_text=data["reason_text"],
+                by=by,
+                seen_version=form.seen_version,
+            )
+
+        status = save(request, form, do)
+        if status == SAVED:
+            messages.success(request, "Discharged. The record is signed.")
+            return redirect("infusion-record", pk)
+    try:
+        criteria = preparation.criteria_of(chart) if chart.policy else None
+    except Refused:
+        criteria = None
+    context = {
+        "session": session,
+        "chart": chart,
+        "criteria": criteria,
+        "all_met": criteria is not None and all(each.met for each in criteria),
+        "form": form,
+        "banner": banner_of(session),
+        "now": at,
+    }
+    return render(request, "infusions/discharge.html", context, status=status)
+
+
+def _likely_outcome(chart) -> str:
+    """Completed when the dose is in; otherwise somebody has to say."""
+    whole = chart.total_ml * (1 - preparation.SHORT_OF_DOSE)
+    return Outcome.COMPLETED if chart.volume_ml >= whole else Outcome.STOPPED_EARLY
+
+
+@access("view_patient")
+def show_record(request: ClinicRequest, pk: int) -> HttpResponse:
+    """One visit on paper: planned against actual, and all that happened (H4)."""
+    session = session_in_reach(request, pk)
+    at = timezone.now()
+    view_of(
+        "session.print", by=actor(request), subject=session, patient=session.patient
+    )
+    record = record_of(session, at=at)
+    context = {
+        "session": session,
+        "record": record,
+        "checked": answer_words(session, record.chart.screening),
+        "reasons": PASS_REASONS | OVERRIDE_REASONS | DISCHARGE_REASONS,
+        "banner": banner_of(session),
+        "now": at,
+    }
+    return render(request, "infusions/record.html", context)
+
+
+@access("chart", methods=("GET", "POST"))
+def error(request: ClinicRequest, pk: int) -> HttpResponse:
+    """Say, signed, that the whole visit should not be in the record."""
+    session = session_in_reach(request, pk)
+    form = ErrorForm(request.POST or None, clinic=request.clinic, at=timezone.now())
+    status = 200
+    if request.method == "POST":
+        status = save(
+            request,
+            form,
+            lambda by: infusions.mark_entered_in_error(
+                session=session,
+                reason=form.cleaned_data["reason"],
+                password=form.cleaned_data["password"],
+                by=by,
+                seen_version=form.seen_version,
+            ),
+        )
+        if status == SAVED:
+            messages.success(request, "The visit is marked as entered in error.")
+            return redirect("infusion-record", pk)
+    context = {
+        "session": session,
+        "form": form,
+        "banner": banner_of(session),
+        "now": form.at,
+    }
+    return render(request, "infusions/error.html", context, status=status)

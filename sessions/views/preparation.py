@@ -1,0 +1,651 @@
+"""The page of Start: everything before an infusion, each item a form of its own."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django_htmx.http import HttpResponseClientRedirect
+
+from sessions.access import ClinicRequest, access, actor, session_in_reach
+from sessions.catalogue.gate import risk_factors
+from sessions.catalogue.labs import lab_tests, unit_words
+from sessions.forms.base import ClinicForm
+from sessions.forms.infusions import (
+    OVERRIDE_REASONS,
+    PASS_REASONS,
+    QUESTIONS,
+    ChecksForm,
+    IdentityForm,
+    LineForm,
+    OverrideForm,
+    StartForm,
+    TapForm,
+    WarningsForm,
+)
+from sessions.forms.medicines import GiveForm, WithdrawForm
+from sessions.forms.patients import WeightForm
+from sessions.forms.vials import VialForm
+from sessions.forms.vitals import VitalsForm, earliest_of
+from sessions.models import (
+    Answer,
+    InfusionSession,
+    Presence,
+    Screening,
+    Stage,
+    VitalSigns,
+    VitalsPurpose,
+)
+from sessions.rules.quantities import plain
+from sessions.services import infusions, patients, preparation
+from sessions.services.acts import Actor, view_of
+from sessions.services.medicines import Offer
+from sessions.services.preparation import AS_USUAL, Preparation, asks_pregnancy
+from sessions.services.vials import pack_of, recent_lots
+from sessions.services.vitals import record_vitals
+from sessions.views.saving import SAVED, save
+from sessions.views.visits import banner_of, conflict, risk_words
+
+SECTIONS = (
+    ("order", "Order"),
+    ("identity", "Identity"),
+    ("weight", "Weight"),
+    ("checks", "Checks"),
+    ("line", "Line"),
+    ("premedication", "Premedication"),
+    ("vials", "Vials"),
+    ("baseline", "Baseline"),
+    ("pump", "Pump"),
+)
+"""The list in the order of the work; "order" shows only when something is wrong."""
+
+ALSO_CHANGES = {"weight": ("pump", "order"), "start": ("pump",)}
+"""Sections that an act on another one redraws; typing elsewhere is left alone."""
+
+
+@access("view_patient")
+def show(request: ClinicRequest, pk: int) -> HttpResponse:
+    session = session_in_reach(request, pk)
+    if session.stage == Stage.PLANNED and request.user.may("chart"):
+        return redirect("infusion-check-in", pk)
+    if session.stage not in infusions.BEFORE_START:
+        return redirect("infusion-detail", pk)
+    view_of("session.view", by=actor(request), subject=session, patient=session.patient)
+    return _page(request, session, {})
+
+
+@access("chart", methods=("POST",))
+def identity(request: ClinicRequest, pk: int) -> HttpResponse:
+    session = session_in_reach(request, pk)
+    form = IdentityForm(request.POST, **_options(request, "identity"))
+    return _act(
+        request,
+        session,
+        "identity",
+        form,
+        lambda by: infusions.check_identity(
+            session=session,
+            initials=form.initials,
+            birth_year=form.birth_year,
+            by=by,
+        ),
+    )
+
+
+@access("chart", methods=("POST",))
+def weigh(request: ClinicRequest, pk: int) -> HttpResponse:
+    session = session_in_reach(request, pk)
+    form = _weight_form(request, session, request.POST)
+
+    def do(by: Actor) -> None:
+        patients.record_weight(patient=session.patient, by=by, **form.values)
+
+    answer = _act(request, session, "weight", form, do, after=_assess)
+    return answer
+
+
+def _assess(request: ClinicRequest, session: InfusionSession) -> None:
+    session = session_in_reach(request, session.pk)
+    infusions.note_assessed(session=session, by=actor(request))
+
+
+@access("chart", methods=("POST",))
+def confirm_weight(request: ClinicRequest, pk: int) -> HttpResponse:
+    session = session_in_reach(request, pk)
+    form = TapForm(request.POST, **_options(request, "keep"))
+    return _act(
+        request,
+        session,
+        "weight",
+        form,
+        lambda by: infusions.confirm_weight(session=session, by=by),
+    )
+
+
+@access("chart", methods=("POST",))
+def checks(request: ClinicRequest, pk: int) -> HttpResponse:
+    session = session_in_reach(request, pk)
+    form = _checks_form(request, session, request.POST)
+    return _act(
+        request,
+        session,
+        "checks",
+        form,
+        lambda by: infusions.attest_checks(
+            session=session,
+            answers=form.answers,
+            detail=form.cleaned_data["detail"],
+            by=by,
+        ),
+    )
+
+
+@access("chart", methods=("POST",))
+def line(request: ClinicRequest, pk: int) -> HttpResponse:
+    session = session_in_reach(request, pk)
+    form = LineForm(request.POST, **_options(request, "line"))
+    return _act(
+        request,
+        session,
+        "line",
+        form,
+        lambda by: infusions.record_line(
+            session=session,
+            by=by,
+            **{
+                name: form.cleaned_data[name]
+                for name in ("site", "gauge", "attempts", "vip_score")
+            },
+        ),
+    )
+
+
+@access("chart", methods=("POST",))
+def baseline(request: ClinicRequest, pk: int) -> HttpResponse:
+    session = session_in_reach(request, pk)
+    prepared = preparation.prepare(session, at=timezone.now())
+    form = _baseline_form(request, prepared, request.POST)
+    return _act(
+        request,
+        session,
+        "baseline",
+        form,
+        lambda by: record_vitals(
+            session=session,
+            by=by,
+            purpose=VitalsPurpose.BASELINE,
+            **form.values,
+        ),
+    )
+
+
+@access("chart", methods=("POST",))
+def pass_warnings(request: ClinicRequest, pk: int) -> HttpResponse:
+    session = session_in_reach(request, pk)
+    prepared = preparation.prepare(session, at=timezone.now())
+    form = _warnings_form(request, prepared, request.POST)
+    return _act(
+        request,
+        session,
+        "warnings",
+        form,
+        lambda by: infusions.pass_warnings(
+            session=session,
+            rules=form.cleaned_data["rules"],
+            reason_code=form.cleaned_data["reason_code"],
+            reason_text=form.cleaned_data["reason_text"],
+            by=by,
+        ),
+    )
+
+
+@access("override_hard_stop", methods=("POST",))
+def override(request: ClinicRequest, pk: int) -> HttpResponse:
+    session = session_in_reach(request, pk)
+    form = OverrideForm(request.POST, **_options(request, "override"))
+    return _act(
+        request,
+        session,
+        "override",
+        form,
+        lambda by: infusions.override_gate(
+            session=session,
+            by=by,
+            **{
+                name: form.cleaned_data[name]
+                for name in ("rule", "reason_code", "reason_text", "password")
+            },
+        ),
+    )
+
+
+@access("chart", methods=("POST",))
+def start(request: ClinicRequest, pk: int) -> HttpResponse:
+    session = session_in_reach(request, pk)
+    form = StartForm(request.POST, **_options(request, "start"))
+    status = save(
+        request,
+        form,
+        lambda by: infusions.start(
+            session=session,
+            read_back_ml_per_h=form.cleaned_data["read_back"],
+            volume_limit_ml=form.cleaned_data["volume_limit"],
+            by=by,
+            seen_version=form.seen_version,
+        ),
+    )
+    if status != SAVED:
+        return answer(request, session, "start", form, status)
+    if request.htmx:
+        return HttpResponseClientRedirect(reverse("infusion-detail", args=[pk]))
+    return redirect("infusion-detail", pk)
+
+
+# Answering
+
+
+def _act(
+    request: ClinicRequest,
+    session: InfusionSession,
+    item: str,
+    form: ClinicForm,
+    do: Callable[[Actor], object],
+    *,
+    after: Callable[[ClinicRequest, InfusionSession], None] | None = None,
+) -> HttpResponse:
+    status = save(request, form, do)
+    if status == SAVED and after is not None:
+        after(request, session)
+    return answer(request, session, item, form, status)
+
+
+def answer(
+    request: ClinicRequest,
+    session: InfusionSession,
+    item: str,
+    form: ClinicForm,
+    status: int,
+    *,
+    bound: dict[str, ClinicForm] | None = None,
+) -> HttpResponse:
+    """Show the item anew, with what it changes; the whole page without script.
+
+    `bound` names where on the page a form that was refused stands, if not at the item.
+    """
+    if status == SAVED and not request.htmx:
+        target = item if item in dict(SECTIONS) else "start"
+        page = reverse("infusion-prepare", args=[session.pk])
+        return redirect(f"{page}#pre-{target}")
+    if status == 409 and request.htmx:
+        return conflict(request, form)
+    session = session_in_reach(request, session.pk)
+    if bound is None:
+        bound = {item: form} if status != SAVED else {}
+    if not request.htmx:
+        return _page(request, session, bound, status=status)
+    context = _context(request, session, bound)
+    wanted = {item, *ALSO_CHANGES.get(item, ())}
+    context["redrawn"] = [each for each in context["sections"] if each["key"] in wanted]
+    context["acted"] = item
+    return render(
+        request,
+        "infusions/_pre_answer.html",
+        context,
+        status=200 if status == SAVED else status,
+    )
+
+
+def _page(
+    request: ClinicRequest,
+    session: InfusionSession,
+    bound: dict[str, ClinicForm],
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    context = _context(request, session, bound)
+    return render(request, "infusions/prepare.html", context, status=status)
+
+
+def _context(
+    request: ClinicRequest,
+    session: InfusionSession,
+    bound: dict[str, ClinicForm],
+) -> dict[str, Any]:
+    """Everything the page of Start shows, and its partials."""
+    at = timezone.now()
+    prepared = preparation.prepare(session, at=at)
+    may_chart = request.user.may("chart")
+    forms = _forms(request, prepared) if may_chart else {}
+    if request.user.may("override_hard_stop"):
+        forms["overrides"] = _override_forms(request, prepared, bound.get("override"))
+    forms |= {name: form for name, form in bound.items() if name != "override"}
+    labels = {key: factor.label for key, factor in risk_factors().items()}
+    return {
+        "pre": prepared,
+        "session": session,
+        "forms": forms,
+        "sections": [
+            {
+                "key": key,
+                "title": title,
+                "holds": prepared.held(key),
+                "done": _is_done(prepared, key),
+                "template": f"infusions/_pre_{key}.html",
+            }
+            for key, title in SECTIONS
+            if key != "order" or prepared.held("order")
+        ],
+        "checked": answer_words(session, prepared.screening),
+        "history": _history(prepared, labels),
+        "changes": _changes(prepared),
+        "lots": _lots(request, prepared) if may_chart and prepared.missing_g else [],
+        "vial_rows": _vial_rows(request, prepared, bound.get("taking_back")),
+        "taking_back": bound.get("taking_back"),
+        "premedications": offer_rows(
+            request, prepared.before, bound.get("premedication")
+        ),
+        "last_day": _last_day(prepared),
+        "reasons": PASS_REASONS | OVERRIDE_REASONS,
+        "may_chart": may_chart,
+        "may_override": request.user.may("override_hard_stop"),
+        "banner": banner_of(
+            session, allergies=prepared.allergies, weight=prepared.weight
+        )
+        | {"risks": risk_words(prepared.risk_factors.values(), labels)},
+        "now": at,
+    }
+
+
+def _is_done(prepared: Preparation, key: str) -> bool:
+    """Nothing of this item holds the Start, and there is something to show for it."""
+    shown = {
+        "identity": prepared.identity,
+        "weight": prepared.weight,
+        "checks": prepared.screening,
+        "line": prepared.line,
+        "vials": prepared.vials,
+        "baseline": prepared.baseline,
+    }
+    if key == "pump" or prepared.held(key):
+        return False
+    return bool(shown.get(key, True))
+
+
+def _options(request: ClinicRequest, name: str) -> dict[str, Any]:
+    return {
+        "clinic": request.clinic,
+        "at": timezone.now(),
+        "auto_id": f"{name}_%s",
+    }
+
+
+def _forms(request: ClinicRequest, prepared: Preparation) -> dict[str, Any]:
+    """Fresh forms for every item that can be done now."""
+    session = prepared.session
+    return {
+        "identity": IdentityForm(**_options(request, "identity")),
+        "weight": _weight_form(request, session, None, prepared),
+        "keep": TapForm(**_options(request, "keep")),
+        "checks": _checks_form(request, session, None),
+        "line": LineForm(**_options(request, "line")),
+        "vials": vial_form(request, None),
+        "baseline": _baseline_form(request, prepared, None),
+        "warnings": _warnings_form(request, prepared, None),
+        "start": StartForm(**_options(request, "start")),
+    }
+
+
+def _weight_form(
+    request: ClinicRequest,
+    session: InfusionSession,
+    data,
+    prepared: Preparation | None = None,
+) -> WeightForm:
+    patient = session.patient
+    weights = (
+        prepared.weights
+        if prepared
+        else patient.weights.current().order_by("-event_time", "-id")[:6]
+    )
+    return WeightForm(
+        data,
+        patient=patient,
+        weights=list(weights),
+        height=patient.heights.current().first(),
+        **_options(request, "weight"),
+    )
+
+
+def _checks_form(request: ClinicRequest, session: InfusionSession, data) -> ChecksForm:
+    return ChecksForm(
+        data,
+        usual=AS_USUAL,
+        leave_out=() if asks_pregnancy(session) else ("pregnant",),
+        **_options(request, "checks"),
+    )
+
+
+def vial_form(request: ClinicRequest, data) -> VialForm:
+    clinic = request.clinic
+    return VialForm(
+        data,
+        pack_of=lambda gtin: pack_of(clinic, gtin),
+        **_options(request, "vial"),
+    )
+
+
+def _lots(request: ClinicRequest, prepared: Preparation) -> list[dict[str, Any]]:
+    """Lots opened lately, each with a form of its own: one tap is one vial."""
+    product = prepared.version.product_key
+    return [
+        {"lot": lot, "form": TapForm(**_options(request, "lot"))}
+        for lot in recent_lots(request.clinic, product, at=prepared.at)
+    ]
+
+
+def _vial_rows(
+    request: ClinicRequest, prepared: Preparation, bound: ClinicForm | None
+) -> list[dict[str, Any]]:
+    rows = []
+    for vial in prepared.vials:
+        name = f"back{vial.pk}"
+        form: ClinicForm = WithdrawForm(**_options(request, name))
+        if bound is not None and bound.auto_id == f"{name}_%s":
+            form = bound
+        rows.append({"vial": vial, "form": form})
+    return rows
+
+
+def offer_rows(
+    request: ClinicRequest, offers: Iterable[Offer], bound: ClinicForm | None
+) -> list[dict[str, Any]]:
+    """Ordered medicines, each with a fresh key, and what its last press was told."""
+    rows = []
+    for offer in offers:
+        name = f"give{offer.ordered.pk}"
+        fault = ""
+        if bound is not None and bound.auto_id == f"{name}_%s":
+            fault = " ".join(str(error) for error in bound.non_field_errors())
+        rows.append(
+            {
+                "offer": offer,
+                "form": GiveForm(**_options(request, name)),
+                "fault": fault,
+            }
+        )
+    return rows
+
+
+def _baseline_form(request: ClinicRequest, prepared: Preparation, data) -> VitalsForm:
+    """The baseline beside the last set of the last visit, or of this one."""
+    session = prepared.session
+    day = prepared.at.astimezone(request.clinic.zone).date()
+    return VitalsForm(
+        data,
+        age_years=session.patient.age_on(day),
+        last=_last_set(prepared),
+        earliest=earliest_of(session.scheduled_at),
+        **_options(request, "vitals"),
+    )
+
+
+def _last_set(prepared: Preparation) -> VitalSigns | None:
+    if prepared.chart.last_vitals is not None:
+        return prepared.chart.last_vitals
+    return prepared.last_chart.last_vitals if prepared.last_chart else None
+
+
+def _last_day(prepared: Preparation) -> str:
+    """The day of the set shown under the boxes, `30 Oct`; empty on the same day."""
+    row = _last_set(prepared)
+    if row is None or row.session_id == prepared.session.pk:
+        return ""
+    return f"{row.event_time.astimezone(prepared.session.clinic.zone):%-d %b}"
+
+
+def _warnings_form(request: ClinicRequest, prepared: Preparation, data) -> WarningsForm:
+    return WarningsForm(
+        data,
+        warnings=[(hold.rule, hold.text) for hold in prepared.warnings],
+        **_options(request, "warnings"),
+    )
+
+
+def _override_forms(
+    request: ClinicRequest, prepared: Preparation, bound: ClinicForm | None
+) -> list[tuple[Any, ClinicForm]]:
+    """One form for each hard stop a prescriber may override; the posted one filled."""
+    pairs = []
+    for number, hold in enumerate(prepared.hard):
+        form: ClinicForm = OverrideForm(
+            initial={"rule": hold.rule}, **_options(request, f"override{number}")
+        )
+        if bound is not None and bound.data.get("rule") == hold.rule:
+            form = bound
+        pairs.append((hold, form))
+    return pairs
+
+
+# Words
+
+
+def answer_words(
+    session: InfusionSession, said: Screening | None
+) -> list[tuple[str, bool]]:
+    """The day's answers in a nurse's words; True marks what is unusual or not asked."""
+    if said is None:
+        return []
+    words = []
+    for name, usual in AS_USUAL.items():
+        if name == "pregnant" and not asks_pregnancy(session):
+            continue
+        given, (_, as_usual, otherwise) = getattr(said, name), QUESTIONS[name]
+        if given == Answer.NOT_ASKED:
+            words.append((f"{otherwise}: not asked", True))
+        else:
+            words.append((as_usual, False) if given == usual else (otherwise, True))
+    return words
+
+
+def _history(prepared: Preparation, labels: dict[str, str]) -> list[tuple[str, bool]]:
+    """What the record knows, with dates; unknown is written as unknown (H27)."""
+    return [
+        _consent_words(prepared),
+        *(_lab_words(prepared, test) for test in ("creatinine", "haemoglobin", "iga")),
+        *_risk_lines(prepared, labels),
+        _last_words(prepared),
+    ]
+
+
+def _consent_words(prepared: Preparation) -> tuple[str, bool]:
+    consent = prepared.consent
+    if not prepared.session.clinic.consent_required:
+        return "consent: taken elsewhere (clinic setting)", False
+    if consent is None:
+        return "consent: not on file", True
+    if not consent.given:
+        return f"consent: refused {_day(prepared, consent.event_time)}", True
+    until = f"{consent.expires_on:%-d %b %Y}"
+    day = prepared.at.astimezone(prepared.session.clinic.zone).date()
+    if consent.expires_on < day:
+        return f"consent: expired {until}", True
+    return f"consent to {until}", False
+
+
+def _lab_words(prepared: Preparation, test: str) -> tuple[str, bool]:
+    known = lab_tests().get(test)
+    name = known.name if known else test
+    rows = prepared.labs.get(test)
+    if not rows:
+        return f"{name}: not known, not tested", True
+    row = rows[0]
+    value = row.value_text or f"{plain(row.value)} {unit_words(row.unit)}"
+    return f"{name} {value}, {_day(prepared, row.event_time)}", False
+
+
+def _risk_lines(
+    prepared: Preparation, labels: dict[str, str]
+) -> list[tuple[str, bool]]:
+    rows = prepared.risk_factors
+    present = [
+        (f"{labels.get(key, key)}, {_day(prepared, row.event_time)}", True)
+        for key, row in rows.items()
+        if row.presence == Presence.PRESENT
+    ]
+    unknown = sum(
+        key not in rows or rows[key].presence == Presence.UNKNOWN for key in labels
+    )
+    asked = len(labels) - unknown
+    if unknown:
+        return [*present, (f"risk factors: {unknown} of {len(labels)} not asked", True)]
+    return present or [(f"risk factors: {asked} asked, none present", False)]
+
+
+def _last_words(prepared: Preparation) -> tuple[str, bool]:
+    last, chart = prepared.last_start, prepared.last_chart
+    if last is None or chart is None:
+        return "no earlier infusion on record", True
+    what = (
+        f"last infusion {_day(prepared, last.event_time)}, "
+        f"{last.order_version.product_name}"
+    )
+    if not chart.reactions:
+        return f"{what}, no reaction recorded", False
+    seen = chart.reactions[-1]
+    return f"{what}: {seen.words} at {plain(seen.reaction.rate_ml_per_h)} mL/h", True
+
+
+def _changes(prepared: Preparation) -> list[str]:
+    """What makes today's plan another than the signed one, or than last time's."""
+    made = prepared.today
+    if made is None:
+        return []
+    words = []
+    if made.rule.experience == "first":
+        because = made.rule.because
+        words.append(
+            f"{because[:1].upper()}{because[1:]} (A10): lowest start, full vitals, "
+            f"{made.observation_minutes} min observation."
+        )
+    change = prepared.weight_change
+    if change is not None and change.percent:
+        words.append(
+            f"Weight {plain(change.ordered_kg)} kg at the order, "
+            f"{plain(change.now_kg)} kg now ({plain(change.percent, 1)} %): "
+            f"{plain(prepared.version.given_g)} g stay as signed, the rates are "
+            f"for {plain(made.plan.weight.kg, 1)} kg."
+        )
+    top = made.plan.ceiling
+    if top.binds != "label":
+        words.append(
+            f"Highest rate {plain(top.ml_per_kg_h)} mL/kg/h: {top.limit.text}."
+        )
+    if "iga" not in prepared.labs:
+        words.append("IgA: untested, adrenaline at the chair.")
+    return words
+
+
+def _day(prepared: Preparation, moment) -> str:
+    return f"{moment.astimezone(prepared.session.clinic.zone):%-d %b %Y}"
