@@ -137,8 +137,7 @@ def running_state(
     since = _since(past)
     rate = last.ml_per_h
     rung, above = rung_at(rungs, rate), _above(rungs, rate)
-    least = _least_minutes(rung, above, past, since, restart_minutes)
-    due = None if least is None else since.at + _span(exact(least))
+    due = step_due_at(past, rungs, restart_minutes=restart_minutes)
     left = total - given
     return Running(
         state="running",
@@ -155,6 +154,24 @@ def running_state(
         next_rung=above,
         previous_rung=_below(rungs, rate),
     )
+
+
+def step_due_at(
+    past: Sequence[RateEvent],
+    rungs: Sequence[Rung],
+    *,
+    restart_minutes: Decimal | None = None,
+) -> datetime | None:
+    """When the time of the present rung is over, by the changes of rate so far.
+
+    None when nothing runs, and at the top rung.
+    """
+    if not past or past[-1].kind in STANDS_STILL:
+        return None
+    rate, since = past[-1].ml_per_h, _since(past)
+    rung, above = rung_at(rungs, rate), _above(rungs, rate)
+    least = _least_minutes(rung, above, past, since, restart_minutes)
+    return None if least is None else since.at + _span(exact(least))
 
 
 def _standing(

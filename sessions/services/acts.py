@@ -106,11 +106,16 @@ def act(action: str, *, by: Actor, patient: Patient | None = None) -> Iterator[A
         _append(head, done)
 
 
-def view_of(action: str, *, by: Actor, subject: Model, patient: Patient | None) -> None:
-    """Record that somebody looked; when the audit cannot be written, reading goes on."""
+def view_of(
+    action: str, *, by: Actor, subject: Model, patient: Patient | None, **detail: Any
+) -> None:
+    """Record that somebody looked; when the audit cannot be written, reading goes on.
+
+    `detail` says what was looked at where the subject alone does not.
+    """
     try:
         with act(action, by=by, patient=patient) as done:
-            done.on(subject)
+            done.on(subject, **detail)
     except DatabaseError:
         _unaudited.append(by.at)
 

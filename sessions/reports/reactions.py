@@ -1,0 +1,384 @@
+"""Reactions per 100 infusions (I1)."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sessions.models import GivenMedicine, Grade, Purpose, Reaction, Vial
+from sessions.reports.results import (
+    Column,
+    Report,
+    Row,
+    counted,
+    ranked,
+    said,
+    strong,
+    written,
+)
+from sessions.reports.scope import (
+    IN_ORDER,
+    Change,
+    Group,
+    Infusion,
+    Scope,
+    ended_at,
+    group_of,
+    infusions,
+    left_out,
+    rate_changes,
+)
+from sessions.rules.statistics import per_100, wilson
+
+SMALL = 50
+"""Under so many infusions a rate is shown but not ranked."""
+
+GRADES = tuple(Grade.values)
+
+GROUPINGS = {
+    "product": "Product",
+    "lot": "Lot",
+    "indication": "Indication",
+    "step": "Step of the ladder",
+    "premedication": "Premedication",
+    "experience": "First or later",
+    "grade": "Worst grade",
+    "month": "Month of the start",
+}
+
+WINDOW_WORDS = {
+    "24": "between the start and 24 h after the end",
+    "infusion": "between the start and the end of the infusion",
+    "72": "between the start and 72 h after the end",
+    "any": "at any time after the start",
+}
+
+PREMEDICATED = Group((0,), "Premedication given")
+NOT_PREMEDICATED = Group((1,), "No premedication given")
+NO_VIAL = Group(("\uffff",), "No vial recorded")
+PAUSED = Group((1, 0), "While paused")
+NO_STEP = Group((0, 0), "Below the first step")
+AFTER_END = Group((2, 0), "After the end")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionScope(Scope):
+    """What the report on reactions is asked for, beside the visits it counts."""
+
+    grade: str = "mild"
+    window: str = "24"
+
+
+class Seen(NamedTuple):
+    """A reaction that counts: when it began, and its grade as a place in `GRADES`."""
+
+    at: datetime
+    grade: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """A group while it is counted."""
+
+    label: str
+    of: int = 0
+    hits: int = 0
+
+
+def count(scope: ReactionScope) -> Report:
+    """Count infusions with at least one reaction, whole and by group."""
+    visits = infusions(scope)
+    changes = rate_changes(scope)
+    seen, early = _reactions(scope, visits, changes)
+    tallies = _tally(scope, visits, changes, seen)
+    rows = [
+        _row(tally.label, tally.hits, tally.of)
+        for _, tally in sorted(tallies.items(), key=lambda pair: pair[0])
+    ]
+    if scope.by not in IN_ORDER:
+        rows = list(ranked(rows, "rate"))
+    hits = sum(1 for pk in visits if seen.get(pk))
+    total = _row(_everything(scope), hits, len(visits), is_total=True)
+    return Report(
+        key="reactions",
+        title="Reactions per 100 infusions",
+        headline=f"{written(total.values['rate'])} per 100, {total.label.lower()}",
+        sentence=_sentence(scope, total),
+        left_out=(
+            *left_out(scope),
+            *(
+                [counted(early, "reaction") + " with an onset before the start"]
+                if early
+                else []
+            ),
+        ),
+        grouped=GROUPINGS[scope.by],
+        columns=(
+            Column(title="With a reaction", keys=("hits",)),
+            Column(title="Infusions", keys=("of",)),
+            Column(title="Per 100", keys=("rate",), is_main=True),
+            Column(title="95 % interval", keys=("low", "high")),
+        ),
+        rows=(*rows, total) if visits else (),
+        definitions=_definitions(scope, _unfinished(scope, visits, changes)),
+        caution="Differences between groups are not adjusted for who received what.",
+        is_found=bool(visits),
+    )
+
+
+def _row(label: str, hits: int, of: int, *, is_total: bool = False) -> Row:
+    values: dict = {"hits": hits, "of": of}
+    found = wilson(hits, of)
+    if found is not None:
+        values["rate"] = per_100(found.share)
+        values["low"], values["high"] = per_100(found.low), per_100(found.high)
+    is_small = of < SMALL
+    compared = "small: under 50 infusions, not ranked"
+    if is_total:
+        compared = "small: under 50 infusions"
+    return Row(
+        label=label,
+        values=values,
+        is_small=is_small,
+        is_total=is_total,
+        note=compared if is_small else "",
+    )
+
+
+def _everything(scope: Scope) -> str:
+    parts = [text for name, text in scope.chosen if name in ("Product", "Indication")]
+    return ", ".join(parts) if parts else "All infusions"
+
+
+def _reactions(
+    scope: ReactionScope,
+    visits: dict[int, Infusion],
+    changes: dict[int, list[Change]],
+) -> tuple[dict[int, list[Seen]], int]:
+    """Current reactions within the window and of the grade, by visit."""
+    rows = (
+        Reaction.objects.current()
+        .filter(scope.started("session__start__"))
+        .order_by("event_time", "pk")
+        .values_list("session_id", "event_time", "grade")
+    )
+    lowest, early = GRADES.index(scope.grade), 0
+    found: dict[int, list[Seen]] = defaultdict(list)
+    for session_id, onset, grade in rows:
+        visit, place = visits.get(session_id), GRADES.index(grade)
+        if visit is None or place < lowest:
+            continue
+        if onset < visit.started_at:
+            early += 1
+            continue
+        ends = _window_ends(scope.window, changes[session_id])
+        if ends is None or onset <= ends:
+            found[session_id].append(Seen(onset, place))
+    return found, early
+
+
+def _window_ends(window: str, changes: list[Change]) -> datetime | None:
+    """The last moment of the window; None while it is open or has no end."""
+    end = ended_at(changes)
+    if end is None or window == "any":
+        return None
+    return end + timedelta(hours=0 if window == "infusion" else int(window))
+
+
+def _unfinished(
+    scope: ReactionScope,
+    visits: dict[int, Infusion],
+    changes: dict[int, list[Change]],
+) -> int:
+    """Visits whose window was not over when this was counted."""
+    if scope.window == "any":
+        return 0
+    ends = (_window_ends(scope.window, changes[pk]) for pk in visits)
+    return sum(1 for end in ends if end is None or end > scope.at)
+
+
+def _tally(
+    scope: ReactionScope,
+    visits: dict[int, Infusion],
+    changes: dict[int, list[Change]],
+    seen: dict[int, list[Seen]],
+) -> dict[tuple, Tally]:
+    """Count each group's infusions and those with a reaction."""
+    tallies: dict[tuple, Tally] = {}
+    if scope.by == "grade":
+        for place, word in enumerate(Grade.labels):
+            if place >= GRADES.index(scope.grade):
+                tallies[(place,)] = Tally(word)
+    beside = _beside(scope)
+    for pk, visit in visits.items():
+        hits = seen.get(pk, [])
+        if scope.by == "grade":
+            worst = max((reaction.grade for reaction in hits), default=None)
+            for order, tally in tallies.items():
+                tally.of += 1
+                tally.hits += order == (worst,)
+            continue
+        if scope.by == "step":
+            groups = _steps(changes[pk])
+            struck = {_step_at(changes[pk], reaction.at).order for reaction in hits}
+        elif scope.by in ("lot", "premedication"):
+            groups = beside.get(pk) or [_without(scope.by)]
+            struck = {group.order for group in groups} if hits else set()
+        else:
+            groups = [group_of(visit, scope.by, scope.clinic)]
+            struck = {groups[0].order} if hits else set()
+        for group in groups:
+            tally = tallies.setdefault(group.order, Tally(group.label))
+            tally.label = group.label
+            tally.of += 1
+            tally.hits += group.order in struck
+    return tallies
+
+
+def _without(by: str) -> Group:
+    return NO_VIAL if by == "lot" else NOT_PREMEDICATED
+
+
+def _beside(scope: ReactionScope) -> dict[int, list[Group]]:
+    """Lots, or whether a premedication was given, by visit; one read, when asked."""
+    started = scope.started("session__start__")
+    if scope.by == "lot":
+        found: dict[int, dict[tuple, Group]] = defaultdict(dict)
+        rows = (
+            Vial.objects.current()
+            .filter(started)
+            .order_by("event_time", "pk")
+            .values_list("session_id", "product_key", "product_name", "lot")
+        )
+        for session_id, key, name, lot in rows:
+            order = (key, lot)
+            found[session_id].setdefault(order, Group(order, f"{name}, lot {lot}"))
+        return {pk: list(groups.values()) for pk, groups in found.items()}
+    if scope.by == "premedication":
+        before = (
+            GivenMedicine.objects.current()
+            .filter(started, ordered__purpose=Purpose.BEFORE)
+            .values_list("session_id", "event_time", "session__start__event_time")
+        )
+        return {
+            pk: [PREMEDICATED]
+            for pk, given, started_at in before
+            if given <= started_at
+        }
+    return {}
+
+
+def _steps(changes: Iterable[Change]) -> list[Group]:
+    """The steps a visit ran at, its pauses and its end; each once."""
+    found: dict[tuple, Group] = {}
+    for change in changes:
+        group = _group_of_change(change)
+        found.setdefault(group.order, group)
+    return list(found.values())
+
+
+def _step_at(changes: Iterable[Change], moment: datetime) -> Group:
+    """The step the pump ran at when a reaction began, by the recorded changes.
+
+    A change at the same moment is the answer to the reaction, not its cause; but the
+    Start is where it began.
+    """
+    now = None
+    for change in changes:
+        if change.at < moment or now is None:
+            now = change
+    return _group_of_change(now) if now is not None else NO_STEP
+
+
+def _group_of_change(change: Change) -> Group:
+    if change.kind in ("stop", "end"):
+        return AFTER_END
+    if change.kind == "pause":
+        return PAUSED
+    if change.step is None:
+        return NO_STEP
+    return Group((0, change.step), f"Step {change.step}")
+
+
+def _sentence(scope: ReactionScope, total: Row):
+    values = total.values
+    return said(
+        "Of ",
+        strong(counted(values["of"], "infusion")),
+        " started in the period, ",
+        strong(written(values["hits"])),
+        f" had at least one reaction of grade {_grade_words(scope.grade)} "
+        f"{WINDOW_WORDS[scope.window]}: ",
+        strong(f"{written(values.get('rate'))} per 100"),
+        f" (95 % interval {written(values.get('low'))} to "
+        f"{written(values.get('high'))}).",
+    )
+
+
+def _grade_words(grade: str) -> str:
+    return grade if grade == GRADES[-1] else f"{grade} or worse"
+
+
+def _definitions(scope: ReactionScope, unfinished: int) -> tuple[tuple[str, str], ...]:
+    found = [
+        (
+            "Infusion",
+            "a visit whose infusion was started in the period. Rows that were "
+            "corrected or withdrawn since do not count; their corrections do.",
+        ),
+        (
+            "With a reaction",
+            "counted once per infusion, however many reactions or symptoms: an onset "
+            f"{WINDOW_WORDS[scope.window]}, grade {_grade_words(scope.grade)} as the "
+            "nurse saved it.",
+        ),
+        (
+            "95 % interval",
+            "Wilson score interval (1927), without continuity correction.",
+        ),
+        (
+            "Small",
+            f"under {SMALL} infusions: open mark, dashed, after the others and not "
+            "ranked.",
+        ),
+    ]
+    by = {
+        "lot": (
+            "Lot",
+            "an infusion with vials of two lots counts under both, so the lots do "
+            "not add up to all infusions.",
+        ),
+        "step": (
+            "Step",
+            "of the infusions that ran at a step, those with a reaction that began "
+            "there, by the recorded changes of rate. An infusion counts at each step "
+            "it reached.",
+        ),
+        "premedication": (
+            "Premedication given",
+            "at least one dose of a medicine ordered before the infusion was recorded "
+            "as given before the start.",
+        ),
+        "experience": (
+            "First",
+            "as the order was made: the first infusion, or one treated as the first "
+            "after another brand or a long gap.",
+        ),
+        "grade": (
+            "Worst grade",
+            "the highest grade among an infusion's reactions; each infusion counts "
+            "under one grade.",
+        ),
+    }
+    if scope.by in by:
+        found.append(by[scope.by])
+    if unfinished:
+        found.append(
+            (
+                "Not over yet",
+                counted(unfinished, "infusion") + " had not reached the end of the "
+                "window when this was counted; a later reaction may be missing.",
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,341 @@
+"""Time from the onset of a reaction, or from a flag, to a lower rate (I2)."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import NamedTuple
+
+from sessions.models import Flag, FlagAction, FlagEvent, RateChange, Reaction
+from sessions.reports.results import (
+    Column,
+    Report,
+    Row,
+    counted,
+    ranked,
+    said,
+    strong,
+    written,
+)
+from sessions.reports.scope import (
+    DOWN,
+    IN_ORDER,
+    OVER,
+    Change,
+    Infusion,
+    Scope,
+    group_of,
+    infusions,
+    left_out,
+    rate_changes,
+    standing,
+)
+from sessions.rules.statistics import median, percentile, rounded
+
+SMALL = 10
+"""Under so many answers a 90th percentile is little more than the slowest one."""
+
+GROUPINGS = {
+    "product": "Product",
+    "month": "Month of the start",
+    "indication": "Indication",
+    "source": "Reaction or flag",
+    "action": "What was called for",
+    "experience": "First or later",
+}
+SOURCES = {"": "Reactions and flags", "reaction": "Reactions", "flag": "Flags"}
+SOURCE_WORDS = {
+    "": ("reaction or flag", "reactions and flags"),
+    "reaction": ("reaction", "reactions"),
+    "flag": ("flag", "flags"),
+}
+CALLS_FOR_LESS = (
+    FlagAction.REDUCE,
+    FlagAction.PAUSE,
+    FlagAction.STOP,
+    FlagAction.EMERGENCY,
+)
+ACTION_WORDS = {
+    "": "Reaction without such a flag",
+    "reduce": "Reduce",
+    "pause": "Pause",
+    "stop": "Stop and call",
+    "emergency": "Emergency",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReductionScope(Scope):
+    """What the report is asked for: `source` is empty, `reaction` or `flag`."""
+
+    source: str = ""
+
+
+class Call(NamedTuple):
+    """Something that asked for a lower rate: where, when, and what became of it."""
+
+    session_id: int
+    source: str
+    action: str
+    at: datetime
+    minutes: Fraction | None
+    kept: bool
+
+
+@dataclass(slots=True)
+class Tally:
+    """A group while it is counted."""
+
+    label: str
+    calls: list[Call] = field(default_factory=list)
+
+
+def count(scope: ReductionScope) -> Report:
+    """Measure how long it took to lower the rate, whole and by group."""
+    visits = infusions(scope)
+    calls, corrected = _calls(scope, visits)
+    tallies: dict[tuple, Tally] = {}
+    for call in calls:
+        order, label = _group(scope, visits[call.session_id], call)
+        tally = tallies.setdefault(order, Tally(label))
+        tally.calls.append(call)
+    rows = [
+        _row(tally.label, tally.calls)
+        for _, tally in sorted(tallies.items(), key=lambda pair: pair[0])
+    ]
+    if scope.by not in IN_ORDER | {"source", "action"}:
+        rows = list(ranked(rows, "median"))
+    total = _row(SOURCES[scope.source], calls, is_total=True)
+    words = counted(corrected, "flag") + " raised by values that were corrected since"
+    return Report(
+        key="reductions",
+        title="Time to a lower rate",
+        headline=_headline(total),
+        sentence=_sentence(scope, total, len(visits)),
+        left_out=(*left_out(scope), *([words] if corrected else [])),
+        grouped=GROUPINGS[scope.by],
+        columns=(
+            Column(title=SOURCES[scope.source], keys=("of",)),
+            Column(title="Rate lowered", keys=("answered",)),
+            Column(title="Median, min", keys=("median",), is_main=True),
+            Column(title="90th percentile, min", keys=("p90",)),
+            Column(title="Longest, min", keys=("longest",)),
+            Column(title="Kept with a reason", keys=("kept",)),
+            Column(title="Neither", keys=("neither",)),
+        ),
+        rows=(*rows, total) if calls else (),
+        definitions=DEFINITIONS,
+        caution="The times are those in the record: when a nurse says it happened.",
+        is_found=bool(calls),
+    )
+
+
+def _group(scope: ReductionScope, visit: Infusion, call: Call):
+    if scope.by == "source":
+        label = "Reactions, from onset" if call.source == "reaction" else "Flags"
+        return (call.source != "reaction",), label
+    if scope.by == "action":
+        return (list(ACTION_WORDS).index(call.action),), ACTION_WORDS[call.action]
+    return group_of(visit, scope.by, scope.clinic)
+
+
+def _row(label: str, calls: list[Call], *, is_total: bool = False) -> Row:
+    times = [call.minutes for call in calls if call.minutes is not None]
+    kept = sum(1 for call in calls if call.kept)
+    values: dict = {
+        "of": len(calls),
+        "answered": len(times),
+        "kept": kept,
+        "neither": len(calls) - len(times) - kept,
+    }
+    if times:
+        for key, value in (
+            ("median", median(times)),
+            ("p90", percentile(times, 90)),
+            ("longest", max(times)),
+        ):
+            values[key] = rounded(value or Fraction(0), places=1)
+    is_small = len(times) < SMALL
+    note = "small: rate lowered under 10 times" + ("" if is_total else ", not ranked")
+    return Row(
+        label=label,
+        values=values,
+        is_small=is_small,
+        is_total=is_total,
+        note=note if is_small else "",
+    )
+
+
+def _calls(
+    scope: ReductionScope, visits: dict[int, Infusion]
+) -> tuple[list[Call], int]:
+    """Reactions and flags that asked for a lower rate while the pump ran."""
+    here = scope.started("session__start__")
+    changes = rate_changes(scope)
+    by_pk = {change.pk: change for rows in changes.values() for change in rows}
+    reactions = standing(
+        Reaction.objects.filter(here).values_list(
+            *("pk", "supersedes_id", "entered_in_error"),
+            *("session_id", "event_time", "action"),
+        )
+    )
+    flags = standing(
+        Flag.objects.filter(here).values_list(
+            *("pk", "supersedes_id", "entered_in_error"),
+            *("session_id", "event_time", "action", "reaction_id"),
+            "vitals__superseded_by__pk",
+        )
+    )
+    links = standing(
+        RateChange.objects.filter(here).values_list(
+            *("pk", "supersedes_id", "entered_in_error"),
+            *("flag_id", "reaction_id"),
+        )
+    )
+    answers = _answers(scope)
+
+    # Which standing changes of rate answer which flag, and which reaction.
+    for_flag: dict[int, list[Change]] = defaultdict(list)
+    for_reaction: dict[int, list[Change]] = defaultdict(list)
+    for pk, row in links.rows.items():
+        change = by_pk.get(pk)
+        if change is None or change.kind not in DOWN:
+            continue
+        if (flag := flags.heir.get(row[3])) is not None:
+            for_flag[flag].append(change)
+        if (reaction := reactions.heir.get(row[4])) is not None:
+            for_reaction[reaction].append(change)
+    kept_flags = set()
+    for flag_id, kind, rate_change_id in answers:
+        flag = flags.heir.get(flag_id)
+        if flag is None:
+            continue
+        change = by_pk.get(links.heir.get(rate_change_id) or 0)
+        if change is not None and change.kind in DOWN:
+            for_flag[flag].append(change)
+        if kind == FlagEvent.Kind.OVERRIDDEN:
+            kept_flags.add(flag)
+
+    calls, corrected = [], 0
+    raised: dict[int, list[int]] = defaultdict(list)
+    for pk, (*_, session_id, at, action, reaction_id, newer) in flags.rows.items():
+        if reaction_id is not None:
+            heir = reactions.heir.get(reaction_id)
+            if heir is not None:
+                raised[heir].append(pk)
+            continue
+        if action not in CALLS_FOR_LESS or not _runs(changes[session_id], at):
+            continue
+        if newer is not None:
+            corrected += 1
+            continue
+        minutes = _minutes(at, for_flag[pk])
+        kept = minutes is None and pk in kept_flags
+        calls.append(Call(session_id, "flag", action, at, minutes, kept))
+    for pk, (*_, session_id, at, action) in reactions.rows.items():
+        if session_id not in visits or not _runs(changes[session_id], at):
+            continue
+        mine = raised[pk]
+        asked = [flags.rows[flag][5] for flag in mine]
+        asked = [word for word in asked if word in CALLS_FOR_LESS]
+        found = [*for_reaction[pk], *(c for flag in mine for c in for_flag[flag])]
+        minutes = _minutes(at, found)
+        if not asked and minutes is None:
+            continue  # nothing called for less, and nobody lowered the rate for it
+        highest = max(asked, key=list(ACTION_WORDS).index, default="")
+        kept = minutes is None and (
+            action == "continue" or any(flag in kept_flags for flag in mine)
+        )
+        calls.append(Call(session_id, "reaction", highest, at, minutes, kept))
+    wanted = [call for call in calls if scope.source in ("", call.source)]
+    return wanted, corrected if scope.source != "reaction" else 0
+
+
+def _answers(scope: ReductionScope):
+    return (
+        FlagEvent.objects.current()
+        .filter(scope.started("flag__session__start__"), kind__in=FlagEvent.ANSWERS)
+        .values_list("flag_id", "kind", "rate_change_id")
+    )
+
+
+def _runs(changes: list[Change], moment: datetime) -> bool:
+    """Whether the pump ran at a moment; a change at that very moment answers it."""
+    now = None
+    for change in changes:
+        if change.at < moment or (now is None and change.at == moment):
+            now = change
+    return now is not None and now.kind != "pause" and now.kind not in OVER
+
+
+def _minutes(since: datetime, changes: list[Change]) -> Fraction | None:
+    """Minutes to the first of the changes that came after it."""
+    later = [change.at for change in changes if change.at >= since]
+    if not later:
+        return None
+    return Fraction((min(later) - since) // timedelta(microseconds=1), 60_000_000)
+
+
+def _headline(total: Row) -> str:
+    if total.values.get("median") is None:
+        return "The rate was not lowered"
+    return f"Median {written(total.values['median'])} min"
+
+
+def _sentence(scope: ReductionScope, total: Row, visits: int):
+    values = total.values
+    one, many = SOURCE_WORDS[scope.source]
+    begins = said(
+        "Of ",
+        strong(counted(values["of"], one, many)),
+        f" that called for less or were answered so, in {counted(visits, 'infusion')} "
+        "started in the period, the rate was lowered after ",
+        strong(written(values["answered"])),
+    )
+    if values.get("median") is None:
+        return (*begins, *said("."))
+    return (
+        *begins,
+        *said(
+            ": half of them within ",
+            strong(f"{written(values['median'])} min"),
+            ", nine in ten within ",
+            strong(f"{written(values['p90'])} min"),
+            f". {counted(values['kept'], 'rate was', 'rates were')} kept with a "
+            f"reason; {written(values['neither'])} had neither.",
+        ),
+    )
+
+
+DEFINITIONS = (
+    (
+        "From",
+        "the onset of a reaction as the nurse gave it, or the moment a flag was "
+        "raised. A flag that a reaction raised is counted once, from the onset.",
+    ),
+    (
+        "To",
+        "the first reduction, pause or stop that is recorded as the answer to it, "
+        "read back from the pump.",
+    ),
+    (
+        "Counted",
+        "reactions and flags while the pump ran, where the protocol called for a "
+        "reduction, a pause or a stop, or where the rate was lowered in answer. Rows "
+        "that were corrected or withdrawn since do not count; their corrections do.",
+    ),
+    (
+        "Kept with a reason",
+        "the rate was kept against the flag and the reason is in the record. Neither: "
+        "answered by watching, ended, or not answered.",
+    ),
+    (
+        "Median, 90th percentile",
+        "linear between the two nearest times in order (type 7 of Hyndman and Fan, "
+        "1996), of those after which the rate was lowered.",
+    ),
+    (
+        "Small",
+        f"under {SMALL} times: open mark, dashed, after the others and not ranked.",
+    ),
+)

@@ -1,0 +1,191 @@
+"""Reports: counted, shown, printed and taken along; the same numbers each time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from sessions.access import ClinicRequest, access, actor
+from sessions.exports import CsvFile, csv_file
+from sessions.forms.reports import ReactionForm, ReductionForm, ReportForm, VitalsForm
+from sessions.reports import reactions, reductions, vitals
+from sessions.reports.drawing import Picture, picture
+from sessions.reports.results import Report, plain_text
+from sessions.reports.scope import Scope, known_filters
+from sessions.services.acts import view_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One report: its name, what it answers, and how it is asked and counted."""
+
+    key: str
+    title: str
+    answers: str
+    form: type[ReportForm]
+    scope: type[Scope]
+    groupings: dict[str, str]
+    count: Callable[..., Report]
+
+
+KINDS = {
+    kind.key: kind
+    for kind in (
+        Kind(
+            key="reactions",
+            title="Reactions per 100 infusions",
+            answers="How many infusions had a reaction, by product, lot, indication, "
+            "step of the ladder, premedication, first or later, grade and month.",
+            form=ReactionForm,
+            scope=reactions.ReactionScope,
+            groupings=reactions.GROUPINGS,
+            count=reactions.count,
+        ),
+        Kind(
+            key="reductions",
+            title="Time to a lower rate",
+            answers="How long it took from the onset of a reaction, or from a flag, "
+            "until the rate was reduced, paused or stopped in answer to it.",
+            form=ReductionForm,
+            scope=reductions.ReductionScope,
+            groupings=reductions.GROUPINGS,
+            count=reductions.count,
+        ),
+        Kind(
+            key="vitals",
+            title="Vital signs on time",
+            answers="Which sets of vital signs that the protocol asked for were taken "
+            "on time, late or not at all, by product, part of the schedule and month.",
+            form=VitalsForm,
+            scope=vitals.VitalsScope,
+            groupings=vitals.GROUPINGS,
+            count=vitals.count,
+        ),
+    )
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Asked:
+    """A question and, once it was understood, its answer."""
+
+    kind: Kind
+    form: ReportForm
+    at: datetime
+    scope: Scope | None = None
+    report: Report | None = None
+    file: CsvFile | None = None
+    picture: Picture | None = None
+    context: dict = field(default_factory=dict)
+
+
+@access("view_report")
+def index(request: ClinicRequest) -> HttpResponse:
+    """The reports there are, and what each answers."""
+    return render(request, "reports/index.html", {"kinds": KINDS.values()})
+
+
+@access("view_report")
+def show(request: ClinicRequest, key: str) -> HttpResponse:
+    """One report; the question stands above the answer, and either may be wrong."""
+    asked = _ask(request, key)
+    _seen(request, asked, "report.view")
+    page = "reports/_report.html" if request.htmx else "reports/report.html"
+    return render(request, page, asked.context, status=200 if asked.report else 422)
+
+
+@access("view_report")
+def printed(request: ClinicRequest, key: str) -> HttpResponse:
+    """The same on paper."""
+    asked = _ask(request, key)
+    if asked.report is None:
+        return render(request, "reports/report.html", asked.context, status=422)
+    _seen(request, asked, "report.print")
+    return render(request, "reports/print.html", asked.context)
+
+
+@access("export_report")
+def export(request: ClinicRequest, key: str) -> HttpResponse:
+    """The same as CSV."""
+    asked = _ask(request, key)
+    if asked.file is None:
+        return render(request, "reports/report.html", asked.context, status=422)
+    _seen(request, asked, "report.export")
+    return asked.file.response()
+
+
+def _ask(request: ClinicRequest, key: str) -> Asked:
+    """Read the question and count; an address outside the list is not there (404)."""
+    kind = KINDS.get(key)
+    if kind is None:
+        raise Http404
+    at = timezone.now()
+    products, indications = known_filters(request.clinic)
+    form = kind.form(
+        request.GET,
+        clinic=request.clinic,
+        at=at,
+        groupings=kind.groupings,
+        products=products,
+        indications=indications,
+    )
+    asked = Asked(kind=kind, form=form, at=at)
+    if form.is_valid():
+        asked.scope = kind.scope(**form.scope)
+        asked.report = kind.count(asked.scope)
+        asked.file = _file(request, asked.scope, asked.report)
+        asked.picture = picture(asked.report)
+    asked.context = {
+        "kind": kind,
+        "kinds": KINDS.values(),
+        "form": form,
+        "counted_at": at,
+        "scope": asked.scope,
+        "report": asked.report,
+        "file": asked.file,
+        "picture": asked.picture,
+        "may_export": request.user.may("export_report"),
+    }
+    return asked
+
+
+def _file(request: ClinicRequest, scope: Scope, report: Report) -> CsvFile:
+    about = [
+        ("Report", report.title),
+        ("Period", f"{scope.days}, whole days in {scope.clinic.time_zone}"),
+        ("Times", f"{scope.zones}; days begin at midnight there"),
+        *scope.chosen,
+        ("Found", plain_text(report.sentence) if report.is_found else "0 match"),
+        ("Left out", "; ".join(report.left_out) or "nothing"),
+        *report.definitions,
+        ("Caution", report.caution),
+    ]
+    return csv_file(
+        name=f"{report.key}-{scope.first}-to-{scope.last}.csv",
+        about=about,
+        heads=report.heads,
+        rows=report.file_rows,
+        clinic=request.clinic,
+        user=request.user,
+        at=scope.at,
+    )
+
+
+def _seen(request: ClinicRequest, asked: Asked, action: str) -> None:
+    """Write down who looked at which numbers, or took them along."""
+    if asked.scope is None or asked.file is None:
+        return
+    view_of(
+        action,
+        by=actor(request),
+        subject=request.clinic,
+        patient=None,
+        report=asked.kind.key,
+        question=asked.form.query,
+        period=asked.scope.days,
+        rows=asked.file.row_count,
+        sha256=asked.file.sha256,
+    )
