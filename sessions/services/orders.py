@@ -427,13 +427,20 @@ def _warning(
 
 def weight_change(version: OrderVersion, weight_kg: Decimal) -> WeightChange:
     """Compare a weight with the order's own, by the order's own protocol."""
-    change = exact(weight_kg) - exact(version.weight_kg)
-    limit = version.protocol_version.policy.dosing.weight.change_percent
+    limit = version.protocol_version.policy.dosing.weight.change_percent.value
+    return change_between(version.weight_kg, weight_kg, limit)
+
+
+def change_between(
+    ordered_kg: Decimal, now_kg: Decimal, limit_percent: Decimal
+) -> WeightChange:
+    """How far one weight is from another, unrounded when it is judged."""
+    change = exact(now_kg) - exact(ordered_kg)
     return WeightChange(
-        ordered_kg=version.weight_kg,
-        now_kg=weight_kg,
-        percent=to_decimal(change * 100 / exact(version.weight_kg)),
-        limit_percent=limit.value,
+        ordered_kg=ordered_kg,
+        now_kg=now_kg,
+        percent=to_decimal(change * 100 / exact(ordered_kg)),
+        limit_percent=limit_percent,
     )
 
 
@@ -622,7 +629,8 @@ def hold_order(
 def resume_order(
     *, order: Order, reason: str, by: Actor, seen_version: int | None = None
 ) -> Order:
-    """Make a held order active again."""
+    """Make a held order active again; a prescriber or pharmacist decides that."""
+    _require_role(by, "sign_order", "verify_order")
     return _moved(
         "order.resume",
         order,
@@ -637,7 +645,9 @@ def resume_order(
 def cancel_order(
     *, order: Order, reason: str, by: Actor, seen_version: int | None = None
 ) -> Order:
-    """Cancel an order that is not needed any more."""
+    """Cancel an order; once it was signed, only a prescriber or pharmacist does."""
+    if order.status != OrderStatus.DRAFT:
+        _require_role(by, "sign_order", "verify_order")
     return _moved(
         "order.cancel",
         order,
@@ -658,6 +668,7 @@ def complete_order(
     *, order: Order, by: Actor, reason: str = "", seen_version: int | None = None
 ) -> Order:
     """Close an order whose course is given."""
+    _require_role(by, "sign_order", "verify_order")
     return _moved(
         "order.complete",
         order,
@@ -689,6 +700,11 @@ def open_sessions(order: Order) -> int:
     """Visits of this order that are planned or under way."""
     sessions = InfusionSession.objects.filter(order=order)
     return sessions.planned().count() + sessions.in_a_chair().count()
+
+
+def _require_role(by: Actor, *permissions: str) -> None:
+    if by.user is None or not any(by.user.may(each) for each in permissions):
+        raise Refused("A prescriber or pharmacist does this.")
 
 
 # Inside an act

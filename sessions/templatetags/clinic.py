@@ -77,10 +77,14 @@ def unit(text: str, name: str) -> str:
 
 
 @register.filter
-def signed(value: Number | None, at_most: int | None = None) -> str:
-    """A change: `+2`, `−24`, `0`, with the true minus sign."""
+def signed(value: Number | str | None, at_most: int | None = None) -> str:
+    """A change: `+2`, `−24`, `0`, with the true minus sign.
+
+    A stored plan carries its numbers as text, which is taken too.
+    """
     if value is None or value == "":
         return MISSING
+    value = Decimal(value) if isinstance(value, str) else value
     text = shown(abs(value), at_most)
     if text == "0":
         return text

@@ -23,20 +23,12 @@ from sessions.forms.protocols import (
 )
 from sessions.models import ProtocolEvent, ProtocolVersion
 from sessions.rules.policy import MonitoringPolicy
-from sessions.rules.thresholds import Reading, Threshold
-from sessions.rules.vitals import MEASURES
+from sessions.rules.thresholds import Threshold
+from sessions.rules.words import for_whom, threshold_words
 from sessions.services import protocols
 from sessions.services.staff import confirm_password
 from sessions.views.saving import SAVED, save
 
-OTHER_MEASURES = {
-    "news2_total": ("NEWS2 total", ""),
-    "news2_part": ("NEWS2, one value", ""),
-    "news2_rise": ("NEWS2 total", ""),
-    "haemoglobin_g_dl": ("Haemoglobin", "g/dL"),
-    "urine_ml_8h": ("Urine in 8 h", "mL"),
-    "creatinine": ("Creatinine", ""),
-}
 SCHEDULES = ("schedule", "reaction_course")
 
 
@@ -155,38 +147,12 @@ def _settings(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _threshold(rule: Threshold) -> dict[str, Any]:
-    words = []
-    for condition in rule.conditions:
-        known = MEASURES.get(condition.measure) or OTHER_MEASURES.get(
-            condition.measure, (condition.measure.replace("_", " "), "")
-        )
-        reading = Reading(
-            name=condition.measure, label=known[0], unit=known[1], now=None
-        )
-        words.append(f"{known[0]}: {condition.limit_text(reading)}")
     return {
         "rule": rule,
-        "words": words,
+        "words": threshold_words(rule),
         "phases": ", ".join(sorted(phase.value for phase in rule.phases)),
-        "who": _who(rule),
+        "who": for_whom(rule),
     }
-
-
-def _who(rule: Threshold) -> str:
-    people, words = rule.population, []
-    if people.age_from is not None:
-        words.append(f"from {people.age_from} years")
-    if people.age_below is not None:
-        words.append(f"under {people.age_below} years")
-    if people.or_weight_below_kg is not None:
-        words.append(f"or under {people.or_weight_below_kg} kg")
-    if not people.in_pregnancy:
-        words.append("not in pregnancy")
-    if rule.spo2_scale:
-        words.append(f"SpO2 scale {rule.spo2_scale}")
-    if rule.signs:
-        words.append(f"with {rule.signs} signs")
-    return ", ".join(words) or "everybody"
 
 
 def _reactions(policy: MonitoringPolicy) -> list[dict[str, Any]]:

@@ -1,0 +1,449 @@
+"""Ordering: choices as typed, read strictly; what they mean is computed elsewhere."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+
+from sessions.catalogue.indications import indications
+from sessions.catalogue.medicines import medicines
+from sessions.catalogue.products import products
+from sessions.forms.base import ClinicForm
+from sessions.forms.fields import DayField, NumberField, PlainText, WholeField
+from sessions.models import OrderMedicine, OrderVersion, Purpose, User
+from sessions.rules.quantities import plain
+
+SLOTS = 4
+"""How many medicines of each purpose one order can carry."""
+
+UNITS = (("mg", "mg"), ("g", "g"), ("microgram", "microgram"), ("mL", "mL"))
+ROUTES = (("PO", "by mouth"), ("IV", "IV"), ("IM", "IM"), ("inhaled", "inhaled"))
+PREFIX = {Purpose.BEFORE: "before", Purpose.AS_NEEDED: "needed"}
+VALID_DAYS = 182
+
+
+class ProductSelect(forms.Select):
+    """Products that cannot be ordered are there, with the reason, and not choosable."""
+
+    def create_option(self, name, value, label, *args, **options):
+        option = super().create_option(name, value, label, *args, **options)
+        product = products().get(str(value))
+        if product is not None and not product.orderable:
+            option["attrs"]["disabled"] = True
+            option["label"] = f"{label} (cannot be ordered)"
+        return option
+
+
+class AllDays(DayField):
+    """A calendar day; the picker opens on the one that stands there."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(earliest=2000, latest=2100, **options)
+
+
+def regimens() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Every published regimen by group of indications: `pi:1` is its second of PI."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for indication in sorted(indications().values(), key=lambda i: i.name):
+        rows = groups.setdefault(indication.group.capitalize(), [])
+        for place, regimen in enumerate(indication.regimens):
+            mark = "investigational, " if regimen.investigational else ""
+            words = f"{regimen.name}, {regimen.phase}: {mark}{regimen.dose_text}"
+            rows.append((f"{indication.key}:{place}", words))
+    return iter(sorted(groups.items()))
+
+
+class OrderForm(ClinicForm):
+    """One order: product, regimen, dose, weight, risk, dates and medicines."""
+
+    product = forms.ChoiceField(widget=ProductSelect)
+    regimen = forms.ChoiceField(label="Indication and regimen")
+    dose_g_per_kg = NumberField(
+        low="0.01",
+        high="9.999",
+        places=3,
+        unit="g/kg",
+        required=False,
+        label="Dose of the course",
+    )
+    fixed_dose_g = NumberField(
+        low="0.5",
+        high="1000",
+        places=2,
+        unit="g",
+        required=False,
+        label="or a fixed dose",
+        help_text="Only where the regimen is in grams.",
+    )
+    days = WholeField(low=1, high=10, label="Over", initial="1")
+    interval_weeks = NumberField(
+        low="0.5", high="52", places=1, unit="weeks", required=False, label="Every"
+    )
+    cycles = WholeField(low=1, high=60, label="Cycles", initial="1")
+    weight_basis = forms.ChoiceField(
+        choices=[
+            ("", "By the protocol"),
+            ("actual", "Actual"),
+            ("ideal", "Ideal"),
+            ("adjusted", "Adjusted"),
+        ],
+        required=False,
+        widget=forms.RadioSelect,
+        label="Dosing weight",
+    )
+    experience = forms.ChoiceField(
+        choices=[
+            ("", "By the record"),
+            ("first", "First infusion"),
+            ("experienced", "Experienced"),
+        ],
+        required=False,
+        widget=forms.RadioSelect,
+        label="Infusions before",
+    )
+    treat_at_risk = forms.BooleanField(
+        required=False, label="Treat as at risk, although no risk factor is on record"
+    )
+    reason = PlainText(
+        max_length=1000,
+        lines=True,
+        required=False,
+        label="Reason",
+        help_text="Asked for when something lies outside label, range or record.",
+    )
+    override_reason = PlainText(
+        max_length=400,
+        lines=True,
+        required=False,
+        label="Why a hard stop is overridden",
+        help_text="A contraindication only; the prescriber signs it separately.",
+    )
+    first_on = AllDays(required=False, label="First infusion")
+    review_on = AllDays(required=False, label="Review")
+    expires_on = AllDays(label="Valid until")
+    instructions = PlainText(
+        max_length=2000, lines=True, required=False, label="Instructions"
+    )
+    change_note = PlainText(max_length=400, required=False, label="What is changed")
+
+    extra_fields = ("show_plan",)
+
+    def __init__(self, *args, changing: bool = False, **options) -> None:
+        super().__init__(*args, **options)
+        self.fields["product"].choices = [
+            ("", "Choose a product"),
+            *sorted(
+                ((p.key, p.brand) for p in products().values()),
+                key=lambda row: row[1].casefold(),
+            ),
+        ]
+        self.fields["regimen"].choices = [("", "Choose a regimen"), *regimens()]
+        today = self.at.astimezone(self.clinic.zone).date()
+        self.fields["expires_on"].initial = today + timedelta(days=VALID_DAYS)
+        for purpose, prefix in PREFIX.items():
+            for slot in range(SLOTS):
+                self.fields |= _medicine_fields(f"{prefix}{slot}", purpose)
+        if not changing:
+            del self.fields["change_note"]
+
+    @property
+    def slots(self) -> list[tuple[str, list[list]]]:
+        """The rows of medicines as the page shows them."""
+        return [
+            (
+                str(purpose.label),
+                [
+                    [
+                        self[name]
+                        for name in _medicine_fields(f"{prefix}{slot}", purpose)
+                    ]
+                    for slot in range(SLOTS)
+                ],
+            )
+            for purpose, prefix in PREFIX.items()
+        ]
+
+    def clean_product(self) -> str:
+        key = self.cleaned_data["product"]
+        reason = products()[key].not_orderable_because
+        if reason:
+            raise forms.ValidationError(f"This product cannot be ordered: {reason}")
+        return key
+
+    def clean(self) -> None:
+        values = self.cleaned_data
+        per_kg, grams = values.get("dose_g_per_kg"), values.get("fixed_dose_g")
+        typed = {"dose_g_per_kg", "fixed_dose_g"} & set(self.errors)
+        if not typed and (per_kg is None) == (grams is None):
+            self.add_error("dose_g_per_kg", "Give the dose in g/kg or in grams.")
+        for purpose, prefix in PREFIX.items():
+            for slot in range(SLOTS):
+                self._clean_medicine(f"{prefix}{slot}", purpose)
+
+    def _clean_medicine(self, name: str, purpose: Purpose) -> None:
+        """A chosen medicine is whole; a dose without a medicine is no order."""
+        values = self.cleaned_data
+        if not values.get(f"{name}_key"):
+            if values.get(f"{name}_dose") is not None:
+                self.add_error(f"{name}_key", "Which medicine?")
+            return
+        wanted = {
+            "dose": "How much?",
+            "minutes" if purpose == Purpose.BEFORE else "gap": "How many minutes?",
+        }
+        if purpose == Purpose.AS_NEEDED:
+            wanted["max"] = "The most in 24 h?"
+        for part, question in wanted.items():
+            field = f"{name}_{part}"
+            if values.get(field) is None and field not in self.errors:
+                self.add_error(field, question)
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The values as orders are drafted from them."""
+        values = self.cleaned_data
+        indication, _, place = values["regimen"].partition(":")
+        regimen = indications()[indication].regimens[int(place)]
+        names = (
+            *("product", "dose_g_per_kg", "fixed_dose_g", "days", "interval_weeks"),
+            *("cycles", "weight_basis", "experience", "treat_at_risk", "reason"),
+            *("override_reason", "first_on", "review_on", "expires_on"),
+            *("instructions", "change_note"),
+        )
+        return {name: values[name] for name in names if name in values} | {
+            "indication": indication,
+            "phase": regimen.phase[:40],
+        }
+
+    @property
+    def medicines(self) -> list[dict[str, Any]]:
+        """The medicines to go with the course."""
+        return [
+            self._medicine(f"{prefix}{slot}", purpose)
+            for purpose, prefix in PREFIX.items()
+            for slot in range(SLOTS)
+            if self.cleaned_data.get(f"{prefix}{slot}_key")
+        ]
+
+    def _medicine(self, name: str, purpose: Purpose) -> dict[str, Any]:
+        values = self.cleaned_data
+        entry = next(m for m in medicines() if m.key == values[f"{name}_key"])
+        return {
+            "purpose": purpose.value,
+            "medicine_key": entry.key,
+            "name": entry.drug,
+            "dose": values[f"{name}_dose"],
+            "dose_unit": values[f"{name}_unit"],
+            "route": values[f"{name}_route"],
+            "minutes_before": values.get(f"{name}_minutes"),
+            "gap_minutes": values.get(f"{name}_gap"),
+            "max_in_24h": values.get(f"{name}_max"),
+            "source": entry.source.label,
+        }
+
+
+def _medicine_fields(name: str, purpose: Purpose) -> dict[str, forms.Field]:
+    """One row: medicine, dose, unit, route, and the times of its purpose."""
+    words = "Before" if purpose == Purpose.BEFORE else "As needed"
+    number = {"low": "0.001", "high": "5000", "places": 3, "required": False}
+    row: dict[str, forms.Field] = {
+        f"{name}_key": forms.ChoiceField(
+            choices=[("", "None"), *_medicine_choices(purpose)],
+            required=False,
+            label=f"{words}: medicine",
+        ),
+        f"{name}_dose": NumberField(**number, label="Dose"),
+        f"{name}_unit": forms.ChoiceField(
+            choices=UNITS, required=False, label="Unit of the dose"
+        ),
+        f"{name}_route": forms.ChoiceField(
+            choices=ROUTES, required=False, label="Route"
+        ),
+    }
+    if purpose == Purpose.BEFORE:
+        row[f"{name}_minutes"] = WholeField(
+            low=0, high=600, required=False, label="Minutes before"
+        )
+    else:
+        row[f"{name}_gap"] = WholeField(
+            low=0, high=2880, required=False, label="Gap, min"
+        )
+        row[f"{name}_max"] = NumberField(
+            low="0.001",
+            high="20000",
+            places=3,
+            required=False,
+            label="Most in 24 h, same unit",
+        )
+    return row
+
+
+def _medicine_choices(purpose: Purpose) -> list[tuple[str, str]]:
+    """Those of the purpose first; any medicine may be ordered either way."""
+    wanted = "premedication" if purpose == Purpose.BEFORE else "as_needed"
+    rows = sorted(medicines(), key=lambda m: (m.use != wanted, m.drug, m.dose))
+    return [(m.key, f"{m.drug}: {m.dose}, {m.route}") for m in rows]
+
+
+def initial_of(version: OrderVersion, ordered: list[OrderMedicine]) -> dict[str, Any]:
+    """A version's choices as a form shows them, to be changed."""
+    found = indications().get(version.indication_key)
+    phases = [r.phase[:40] for r in found.regimens] if found else []
+    place = phases.index(version.phase) if version.phase in phases else 0
+    because = version.plan["because"]
+    stated = (
+        version.experience
+        if version.experience != because.get("experience_by_record")
+        else ""
+    )
+    values: dict[str, Any] = {
+        "product": version.product_key,
+        "regimen": f"{version.indication_key}:{place}",
+        "dose_g_per_kg": "" if version.fixed_dose_g else plain(version.dose_g_per_kg),
+        "fixed_dose_g": plain(version.fixed_dose_g) if version.fixed_dose_g else "",
+        "days": str(version.days),
+        "interval_weeks": _number(version.interval_weeks),
+        "cycles": str(version.cycles),
+        "weight_basis": version.weight_basis,
+        "experience": stated,
+        "treat_at_risk": because.get("treat_at_risk", False),
+        "reason": version.reason,
+        "override_reason": because.get("override_reason", ""),
+        "first_on": version.first_on,
+        "review_on": version.review_on,
+        "expires_on": version.expires_on,
+        "instructions": version.instructions,
+    }
+    slots = dict.fromkeys(PREFIX, 0)
+    for medicine in ordered:
+        purpose = Purpose(medicine.purpose)
+        name = f"{PREFIX[purpose]}{slots[purpose]}"
+        slots[purpose] += 1
+        values |= {
+            f"{name}_key": medicine.medicine_key,
+            f"{name}_dose": plain(medicine.dose),
+            f"{name}_unit": medicine.dose_unit,
+            f"{name}_route": medicine.route,
+            f"{name}_minutes": _number(medicine.minutes_before),
+            f"{name}_gap": _number(medicine.gap_minutes),
+            f"{name}_max": _number(medicine.max_in_24h),
+        }
+    return values
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else plain(value)
+
+
+class IdentityForm(ClinicForm):
+    """Two identifiers typed from the wristband (A2)."""
+
+    initials = PlainText(
+        max_length=4,
+        label="Patient's initials",
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "autocapitalize": "characters", "size": 4}
+        ),
+    )
+    birth_year = WholeField(low=1900, high=2100, label="Birth year")
+
+
+class PasswordField(forms.CharField):
+    """The password asked again at a signature."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(
+            max_length=200,
+            strip=False,
+            label="Your password",
+            widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+            **options,
+        )
+
+
+class SignatureForm(IdentityForm):
+    """Two identifiers and a password: sign, verify or countersign."""
+
+    password = PasswordField()
+    override = forms.BooleanField(
+        required=False, label="I override every hard stop named above"
+    )
+
+    def __init__(self, *args, stops: bool = False, **options) -> None:
+        super().__init__(*args, **options)
+        if not stops:
+            del self.fields["override"]
+
+
+class TelephoneOrderForm(OrderForm, IdentityForm):
+    """A telephone order: the choices, who gave them, and that they were read back."""
+
+    prescriber = forms.ModelChoiceField(
+        queryset=User.objects.none(), label="Prescriber on the telephone"
+    )
+    read_back = forms.BooleanField(
+        required=False, label="I read the whole order back, and it was confirmed"
+    )
+
+    def __init__(self, *args, prescribers, **options) -> None:
+        super().__init__(*args, **options)
+        self.fields["prescriber"].queryset = prescribers
+
+
+class PreviewForm(OrderForm):
+    """The same choices while they are typed: what is not there yet is no error."""
+
+    def _refuse_strange_fields(self) -> None:
+        """The page it looks at may hold more than an order."""
+
+    @property
+    def computable(self) -> bool:
+        """Whether there is enough for a plan."""
+        needed = {"product", "regimen", "dose_g_per_kg", "fixed_dose_g", "days"}
+        return not needed & set(self.errors)
+
+    @property
+    def typed_errors(self) -> list[tuple[str, str]]:
+        """Errors of fields in which something stands."""
+        return [
+            (self.fields[name].label or name.replace("_", " ").capitalize(), error)
+            for name, found in self.errors.items()
+            if name in self.fields and self.data.get(name)
+            for error in found
+        ]
+
+    @property
+    def medicines(self):
+        """Only those that are whole already."""
+        whole = self.cleaned_data
+        for name in [n for n in whole if n.endswith("_key") and whole[n]]:
+            row = name.removesuffix("_key")
+            if whole.get(f"{row}_dose") is None:
+                whole[name] = ""
+        return super().medicines
+
+
+class ReasonForm(ClinicForm):
+    """Return, hold, resume, cancel, complete: each says why."""
+
+    reason = PlainText(max_length=400, lines=True, label="Why")
+
+
+class PatientSearchForm(forms.Form):
+    """Whose orders; comes by POST, because a name never stands in an address."""
+
+    q = PlainText(max_length=120, required=False, label="Name, MRN or birth date")
+
+
+STATUSES = (
+    ("open", "Open"),
+    ("draft", "To sign"),
+    ("signed", "To verify"),
+    ("active", "Active"),
+    ("on_hold", "On hold"),
+    ("countersign", "To countersign"),
+    ("closed", "Closed"),
+    ("all", "All"),
+)
+"""Filters of the list of orders."""
