@@ -61,7 +61,8 @@ RELATED = (
     "chair",
     "nurse",
     "order__current__protocol_version__protocol",
-    "start__order_version",
+    "order__current__prescriber",
+    "start__order_version__prescriber",
     "start__protocol_version__protocol",
     "start__baseline",
     "start__weight",
@@ -671,6 +672,9 @@ def _chart(
     version = start.order_version if start else session.order.current
     policy, fault = _policy(start or version)
     pregnant = getattr(session, "is_pregnant", None)
+    for raised in flags:
+        if version is not None and _raised_under(raised.flag, start or version):
+            raised.flag.protocol_version = (start or version).protocol_version
     return SessionChart(
         session=session,
         at=at,
@@ -688,6 +692,11 @@ def _chart(
         is_pregnant=bool(pregnant),
         last_complete_at=getattr(session, "last_complete_at", None),
     )
+
+
+def _raised_under(flag: Flag, holder: Start | OrderVersion) -> bool:
+    """Whether a flag was raised under the very version that the visit runs under."""
+    return flag.protocol_version_id == holder.protocol_version_id
 
 
 def _policy(holder: Start | OrderVersion | None) -> tuple[Policy | None, str]:
@@ -773,16 +782,13 @@ def _flags(ids: list[int]) -> Mapping[int, list[RaisedFlag]]:
 
 
 def read_course(chart: SessionChart) -> None:
-    """Read what was given beside the rate: medicines, vials, stages."""
+    """Read what was given beside the rate: medicines and vials."""
     session = chart.session
     chart.medicines = current_rows(
         GivenMedicine.objects.filter(session=session).select_related("recorded_by")
     )
     chart.vials = current_rows(
         Vial.objects.filter(session=session).select_related("recorded_by", "end")
-    )
-    chart.stage_changes = current_rows(
-        StageChange.objects.filter(session=session).select_related("recorded_by")
     )
 
 
@@ -794,6 +800,9 @@ def read_preparation(chart: SessionChart) -> None:
     chart.identity = _newest(IdentityCheck, session)
     chart.overrides = current_rows(
         GateOverride.objects.filter(session=session).select_related("recorded_by")
+    )
+    chart.stage_changes = current_rows(
+        StageChange.objects.filter(session=session).select_related("recorded_by")
     )
     chart.outcomes = current_rows(
         ReactionOutcome.objects.filter(session=session).select_related("recorded_by")

@@ -8,16 +8,20 @@ from sessions.views import (
     catalogue,
     clinics,
     finish,
+    flags,
+    infusions,
     medicines,
     orders,
     patients,
     planning,
     preparation,
     protocols,
-    reports,
+    rates,
+    reactions,
     reports,
     staff,
     vials,
+    vitals,
 )
 
 urlpatterns = [
@@ -133,6 +137,42 @@ urlpatterns = [
     path("infusions/<int:pk>/discharge/", finish.discharge, name="infusion-discharge"),
     path("infusions/<int:pk>/record/", finish.show_record, name="infusion-record"),
     path("infusions/<int:pk>/error/", finish.error, name="infusion-error"),
+    # infusions: the session page
+    path("infusions/<int:pk>/", infusions.detail, name="infusion-detail"),
+    path("infusions/<int:pk>/drawing/", infusions.drawing, name="infusion-drawing"),
+    # vitals
+    path("infusions/<int:pk>/vitals/", vitals.record, name="vitals-record"),
+    path(
+        "infusions/<int:pk>/vitals/<int:vitals>/correct/",
+        vitals.correct,
+        name="vitals-correct",
+    ),
+    # rates
+    path("infusions/<int:pk>/rate/override/", rates.override, name="rate-override"),
+    path("infusions/<int:pk>/rate/<slug:act>/", rates.change, name="rate-change"),
+    # flags
+    path(
+        "infusions/<int:pk>/flags/<int:flag>/answer/", flags.answer, name="flag-answer"
+    ),
+    path(
+        "infusions/<int:pk>/flags/<int:flag>/override/",
+        flags.override,
+        name="flag-override",
+    ),
+    path("infusions/<int:pk>/flags/<int:flag>/call/", flags.call, name="flag-call"),
+    # reactions
+    path(
+        "infusions/<int:pk>/reactions/draft/", reactions.draft, name="reaction-draft"
+    ),
+    path(
+        "infusions/<int:pk>/reactions/search/", reactions.search, name="reaction-search"
+    ),
+    path("infusions/<int:pk>/reactions/", reactions.record, name="reaction-record"),
+    path(
+        "infusions/<int:pk>/reactions/<int:reaction>/outcome/",
+        reactions.outcome,
+        name="reaction-outcome",
+    ),
     # vials
     path("infusions/<int:pk>/vials/", vials.add, name="vial-add"),
     path(

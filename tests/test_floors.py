@@ -14,6 +14,8 @@ BELOW = {
     "catalogue": FACTS,
     "models": RULES | {"models"},
     "charts": MEMORY | {"charts"},
+    "persons": MEMORY | {"persons"},
+    "drawing": MEMORY | {"charts", "drawing"},
     "services": MEMORY | {"charts", "services"},
     "forms": MEMORY | {"forms"},
     "board": MEMORY | {"charts", "board"},

@@ -67,6 +67,21 @@ class ReactionForm(ClinicForm):
     note = PlainText(max_length=1000, lines=True, required=False, label="Note")
 
     @property
+    def grades(self) -> list[tuple[str, str]]:
+        return list(Grade.choices)
+
+    @property
+    def grade_now(self) -> str:
+        """The grade as it was changed by hand, if it was."""
+        return self.data.get("grade", "")
+
+    @property
+    def medicines_now(self) -> list[int]:
+        """The ticked medicines, while the form is still being filled."""
+        ticked = self.data.getlist("medicines") if hasattr(self.data, "getlist") else []
+        return [int(pk) for pk in ticked if pk.isascii() and pk.isdigit()]
+
+    @property
     def chosen(self) -> list[tuple[str, str]]:
         """The tapped chips: key and severity, in the catalogue's order."""
         words = dict(SEVERITIES)

@@ -66,9 +66,6 @@ class VitalsForm(ClinicForm):
         for name in ("consciousness", "oxygen", "spo2_scale"):
             self.fields[name].initial = self._as_last(name)
 
-    def get_initial_for_field(self, field, field_name):
-        return self.initial.get(field_name, field.initial)
-
     systolic_mmhg = WholeField(low=0, high=999, label="Systolic", required=False)
     diastolic_mmhg = WholeField(low=0, high=999, label="Diastolic", required=False)
     pulse = WholeField(low=0, high=999, label="Pulse", required=False)
@@ -127,6 +124,16 @@ class VitalsForm(ClinicForm):
         return wrong or not self.attests
 
     @property
+    def all_questions(self) -> str:
+        """What is asked before this is saved, in one sentence after another."""
+        return " ".join(self.questions.values())
+
+    @property
+    def first_question_id(self) -> str:
+        """The box to correct first."""
+        return self[next(iter(self.questions))].id_for_label if self.questions else ""
+
+    @property
     def usual(self) -> list[dict[str, Any]]:
         """The six fields as the page draws them: with unit, baseline and last value."""
         rows = []
@@ -144,6 +151,7 @@ class VitalsForm(ClinicForm):
                     "unit": unit,
                     "base": self._was(self.baseline, name),
                     "last": self._was(self.last, name),
+                    "first": name == USUAL[0][0] and not self.is_bound,
                 }
             )
         return rows

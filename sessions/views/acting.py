@@ -1,0 +1,53 @@
+"""From a form to one act and its answer, the same way for every screen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sessions.access import ClinicRequest, actor
+from sessions.forms.base import ClinicForm
+from sessions.services.acts import Actor, KeyReused, Refused, Replayed, Stale
+
+SAVED, REFUSED, STALE = 200, 422, 409
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """How an act went; `result` is what the service gave back, None for a resend."""
+
+    status: int
+    result: Any = None
+    message: str = ""
+
+    @property
+    def saved(self) -> bool:
+        return self.status == SAVED
+
+
+def attempt(
+    request: ClinicRequest, form: ClinicForm, do: Callable[[Actor], Any]
+) -> Attempt:
+    """Do the act when the form is valid; what was refused stands in the form.
+
+    A resend of a submission that was taken is saved, and done only once (SAFETY I10).
+    """
+    if not form.is_valid():
+        return Attempt(status=REFUSED, message=first_error(form))
+    try:
+        result = do(actor(request, key=form.key, content=form.content))
+    except Replayed:
+        return Attempt(status=SAVED)
+    except (Stale, KeyReused) as refused:
+        form.add_refusal(refused)
+        return Attempt(status=STALE, message=refused.message)
+    except Refused as refused:
+        form.add_refusal(refused)
+        return Attempt(status=REFUSED, message=refused.message)
+    return Attempt(status=SAVED, result=result)
+
+
+def first_error(form: ClinicForm) -> str:
+    """The first thing wrong with a form, for forms that are a single button."""
+    for messages in form.errors.values():
+        return str(messages[0])
+    return ""

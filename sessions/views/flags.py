@@ -1,0 +1,74 @@
+"""Answering a flag: by an act, by a reason, by a call."""
+
+from django.utils import timezone
+
+from sessions.access import access, session_in_reach
+from sessions.charts import charts_of, for_charts
+from sessions.forms.flags import AnswerForm, CallForm, OverrideForm
+from sessions.models import InfusionSession
+from sessions.services.flags import answer_flag, call_for_flag, override_flag
+from sessions.services.rates import Reason
+from sessions.views.acting import attempt
+from sessions.views.screens import answer as answer_screen
+
+
+@access("chart", methods=("POST",))
+def answer(request, pk, flag):
+    return _act(
+        request,
+        pk,
+        AnswerForm,
+        lambda session, form, by: answer_flag(
+            session,
+            flag_id=flag,
+            action=form.cleaned_data["action"],
+            to_ml_per_h=form.cleaned_data["rate_ml_per_h"],
+            read_back=form.cleaned_data["read_back"],
+            seen_version=form.seen_version,
+            by=by,
+        ),
+    )
+
+
+@access("chart", methods=("POST",))
+def override(request, pk, flag):
+    return _act(
+        request,
+        pk,
+        OverrideForm,
+        lambda session, form, by: override_flag(
+            session,
+            flag_id=flag,
+            reason=Reason(
+                code=form.cleaned_data["reason_code"],
+                text=form.cleaned_data["reason_text"],
+            ),
+            seen_version=form.seen_version,
+            by=by,
+        ),
+    )
+
+
+@access("chart", methods=("POST",))
+def call(request, pk, flag):
+    return _act(
+        request,
+        pk,
+        CallForm,
+        lambda session, form, by: call_for_flag(
+            session, flag_id=flag, who=form.cleaned_data["who"], by=by
+        ),
+    )
+
+
+def _act(request, pk, form_class, do):
+    session = session_in_reach(request, pk)
+    form = form_class(request.POST, clinic=request.clinic, at=timezone.now())
+    tried = attempt(request, form, lambda by: do(session, form, by))
+    fresh = for_charts(InfusionSession.objects).get(pk=session.pk)
+    chart = charts_of([fresh], at=timezone.now())[0]
+    if tried.saved:
+        return answer_screen(request, chart)
+    return answer_screen(
+        request, chart, status=tried.status, notice=tried.message, flag_form=form
+    )

@@ -1,0 +1,35 @@
+"""The session page: one visit at the chair, and its parts."""
+
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from sessions.access import access, actor, session_in_reach
+from sessions.charts import charts_of, read_course
+from sessions.drawing import draw
+from sessions.models import Stage
+from sessions.services.acts import view_of
+from sessions.views.screens import full_screen
+
+BEFORE_START = (Stage.PLANNED, Stage.CHECKED_IN, Stage.ASSESSED)
+
+
+@access("view_board")
+def detail(request, pk):
+    """A running, observing or finished visit; before the Start, its preparation."""
+    session = session_in_reach(request, pk)
+    if session.stage in BEFORE_START:
+        return redirect("infusion-prepare", pk=pk)
+    chart = charts_of([session], at=timezone.now())[0]
+    by = actor(request)
+    view_of("session.view", by=by, subject=session, patient=session.patient)
+    return render(request, "infusions/detail.html", full_screen(request, chart))
+
+
+@access("view_board")
+def drawing(request, pk):
+    """The observation chart alone, with the medicines that an answer leaves out."""
+    session = session_in_reach(request, pk)
+    chart = charts_of([session], at=timezone.now())[0]
+    read_course(chart)
+    context = {"chart": chart, "drawing": draw(chart), "whole": True, "now": chart.at}
+    return render(request, "infusions/_chart.html", context)

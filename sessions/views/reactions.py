@@ -1,0 +1,190 @@
+"""Logging a reaction: chips open a filled form; one save does all of it."""
+
+from django.shortcuts import render
+from django.utils import timezone
+
+from sessions.access import access, session_in_reach
+from sessions.catalogue.reactions import labels
+from sessions.charts import charts_of, for_charts, read_course
+from sessions.forms.reactions import OutcomeForm, ReactionForm
+from sessions.models import InfusionSession
+from sessions.rules.findings import Action, Severity
+from sessions.rules.quantities import plain
+from sessions.rules.reactions import Symptom
+from sessions.rules.running import reduced
+from sessions.services.assessments import judge_reaction
+from sessions.services.medicines import offers
+from sessions.services.reactions import (
+    record_outcome,
+    record_reaction,
+    worked_out,
+)
+from sessions.views.acting import attempt
+from sessions.views.screens import all_chips, answer, chips, full_screen
+
+
+@access("chart", methods=("POST",))
+def draft(request, pk):
+    """What a reaction would say and propose; writes nothing."""
+    chart = _chart(request, pk)
+    form, context = _draft(request, chart)
+    return _page(request, chart, context, status=200)
+
+
+@access("chart", methods=("POST",))
+def record(request, pk):
+    session = session_in_reach(request, pk)
+    chart = charts_of([session], at=timezone.now())[0]
+    form, context = _draft(request, chart)
+    proposal = context["proposal"]
+    tried = attempt(
+        request,
+        form,
+        lambda by: record_reaction(
+            session=session,
+            symptoms=form.chosen,
+            action=form.cleaned_data["action"] or proposal["action"],
+            by=by,
+            grade=form.cleaned_data["grade"],
+            onset=form.cleaned_data["onset"],
+            to_ml_per_h=form.cleaned_data["rate_ml_per_h"],
+            read_back=form.cleaned_data["read_back"],
+            action_reason=form.cleaned_data["action_reason"],
+            medicine_ids=form.cleaned_data["medicines"],
+            note=form.cleaned_data["note"],
+            seen_version=form.seen_version,
+        ),
+    )
+    if not tried.saved:
+        return _page(
+            request,
+            chart,
+            context | {"notice": tried.message},
+            status=tried.status,
+        )
+    fresh = _chart(request, pk)
+    saved = tried.result
+    return answer(
+        request,
+        fresh,
+        reaction_saved=saved.reaction if saved else None,
+        fresh_flag=saved.flag if saved else None,
+        redraw_chips=True,
+        chips=chips({}),
+    )
+
+
+@access("chart", methods=("POST",))
+def outcome(request, pk, reaction):
+    session = session_in_reach(request, pk)
+    form = OutcomeForm(request.POST, clinic=request.clinic, at=timezone.now())
+    tried = attempt(
+        request,
+        form,
+        lambda by: record_outcome(
+            session=session, reaction_id=reaction, by=by, **form.cleaned_data
+        ),
+    )
+    chart = _chart(request, pk)
+    if tried.saved:
+        return answer(request, chart)
+    return answer(request, chart, status=tried.status, notice=tried.message)
+
+
+@access("chart", methods=("POST",))
+def search(request, pk):
+    """Reactions that any of their words finds; what was tapped stays in sight."""
+    session = session_in_reach(request, pk)
+    form = ReactionForm(request.POST, clinic=session.clinic, at=timezone.now())
+    query = form.data.get("q", "")[:60]
+    context = {"more": all_chips(dict(form.chosen), query), "query": query}
+    return render(request, "reactions/_more.html", context)
+
+
+def _chart(request, pk):
+    session = session_in_reach(request, pk)
+    fresh = for_charts(InfusionSession.objects).get(pk=session.pk)
+    return charts_of([fresh], at=timezone.now())[0]
+
+
+def _draft(request, chart):
+    """The form with all that is worked out beside it: grade, rule, act, medicines."""
+    given = [
+        o for o in offers(chart.session, at=chart.at) if o.ordered.purpose != "before"
+    ]
+    form = ReactionForm(
+        request.POST,
+        clinic=request.clinic,
+        at=chart.at,
+        medicines=[offer.ordered for offer in given],
+    )
+    chosen = form.chosen
+    names = labels()
+    read_course(chart)
+    context = {
+        "rx": form,
+        "chosen": [(names[key], severity) for key, severity in chosen],
+        "chips": chips(dict(chosen)),
+        "query": form.data.get("q", ""),
+        "more": all_chips(dict(chosen), form.data.get("q", "")),
+        "offers": given,
+        "proposal": _proposal(chart, form),
+        "lots": ", ".join(dict.fromkeys(vial.lot for vial in chart.vials)),
+    }
+    return form, context
+
+
+def _proposal(chart, form):
+    """What the protocol calls for at these symptoms: grade, act, rate, in words."""
+    symptoms = tuple(
+        Symptom(reaction=key, severity=Severity(severity))
+        for key, severity in form.chosen
+    )
+    running = chart.running.state
+    idle = {"action": "continue", "grade": "", "words": "", "acts": [], "rate": ""}
+    if not symptoms:
+        return idle
+    judgement = judge_reaction(chart, symptoms, onset=chart.at, recurrence=False)
+    advice = judgement.recommendation
+    action = advice.action.value if advice else "pause"
+    asked = form.data.get("grade", "")
+    grade = worked_out(symptoms, judgement.findings)
+    if "severe" in (grade, asked) or "life-threatening" in (grade, asked):
+        action = max(Action.STOP, Action(action)).value
+    expected = _expected(action, running)
+    pressed = form.data.get("action", "") or expected
+    lower = reduced(chart.rate_ml_per_h, chart.rungs) if running == "running" else None
+    rate = plain(lower.ml_per_h) if lower and lower.action == "reduce" else ""
+    return {
+        "action": pressed,
+        "expected": expected,
+        "grade": grade,
+        "words": judgement.fault or (advice.reason if advice else ""),
+        "fault": judgement.fault,
+        "reduce_to": rate,
+        "read_back": rate if pressed == "reduce" else "0",
+        "running": running,
+        "severe": Severity(grade) >= Severity.SEVERE
+        or asked in ("severe", "life-threatening"),
+        "recheck": advice.recheck_minutes if advice else None,
+        "emergency": action == "emergency",
+    }
+
+
+def _expected(action: str, running: str) -> str:
+    """The act to propose: what the protocol calls for, as far as it is still open."""
+    if running == "running":
+        act = {"emergency": "stop", "observe": "continue"}.get(action, action)
+        return act
+    if running == "paused" and action in ("stop", "emergency"):
+        return "stop"
+    return "continue"
+
+
+def _page(request, chart, context, *, status):
+    if request.htmx:
+        shown = full_screen(request, chart, **context) | context
+        shown["target"] = request.htmx.target
+        return render(request, "reactions/_answer.html", shown, status=status)
+    shown = full_screen(request, chart, **context) | context
+    return render(request, "infusions/detail.html", shown, status=status)

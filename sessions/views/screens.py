@@ -1,0 +1,566 @@
+"""What the session screen shows of a chart: its regions, and the acts they offer.
+
+Only words and places for what `sessions.charts` worked out; no number is made here.
+"""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import NoReverseMatch, reverse
+
+from sessions.access import ClinicRequest
+from sessions.catalogue.reactions import vocabulary
+from sessions.charts import RaisedFlag, SessionChart, read_course
+from sessions.drawing import draw
+from sessions.forms.reactions import PREFIX
+from sessions.forms.vitals import VitalsForm, earliest_of
+from sessions.models import (
+    Allergy,
+    FlagAction,
+    NotDoneReason,
+    OverrideReason,
+    RateReason,
+    ReactionOutcome,
+    ResumeReason,
+    Stage,
+)
+from sessions.rules.quantities import plain
+from sessions.rules.running import reduced
+from sessions.services.assessments import NOT_DONE
+from sessions.services.flags import DEFAULT_RECHECK_MINUTES
+from sessions.services.rates import lower_rungs, step_held
+
+REGIONS = ("visit-now", "visit-acts", "visit-evidence")
+"""Ids of the parts that every answer replaces at once."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ActButton:
+    """One act of a flag, with what its confirmation says."""
+
+    action: str
+    words: str
+    number: str = ""
+    icon: str = ""
+    look: str = ""
+    rate: str = ""
+    big: str = ""
+    details: str = ""
+    confirm: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class FlagPanel:
+    """An open flag with its acts and what follows."""
+
+    raised: RaisedFlag
+    buttons: list[ActButton]
+    keep: str
+    reasons: list[tuple[str, str]]
+    path: list[tuple[str, str, str]]
+    steps: list[str] = field(default_factory=list)
+    base_at: datetime | None = None
+    last_at: datetime | None = None
+    now_at: datetime | None = None
+    fresh: bool = False
+    recheck_at: datetime | None = None
+
+    @property
+    def flag(self):
+        return self.raised.flag
+
+
+def new_key() -> str:
+    """A submission key; called once for each form that is drawn."""
+    return str(uuid.uuid4())
+
+
+def vitals_form(chart: SessionChart, data=None, form=VitalsForm, **given) -> VitalsForm:
+    """The form of one visit: its clinic, the patient's age, baseline and last set."""
+    session = chart.session
+    day = chart.at.astimezone(session.clinic.zone).date()
+    return form(
+        data,
+        clinic=session.clinic,
+        at=chart.at,
+        age_years=session.patient.age_on(day),
+        last=chart.last_vitals,
+        baseline=chart.baseline,
+        earliest=earliest_of(session.scheduled_at),
+        **given,
+    )
+
+
+def screen(request: ClinicRequest, chart: SessionChart, **given: Any) -> dict[str, Any]:
+    """Context of the three regions; costs no query."""
+    session = chart.session
+    may_chart = request.user.may("chart") and session.stage in (
+        Stage.CHECKED_IN,
+        Stage.ASSESSED,
+        Stage.INFUSING,
+        Stage.OBSERVING,
+    )
+    fresh = given.get("fresh_flag")
+    step = None if step_held(chart, with_set_now=True) else chart.running.next_rung
+    lower = lower_rungs(chart)
+    context = {
+        "chart": chart,
+        "session": session,
+        "patient": session.patient,
+        "chair": session.chair,
+        "now": chart.at,
+        "new_key": new_key,
+        "may_chart": may_chart,
+        "may_override": request.user.may("override_hard_stop"),
+        "bar": bar(chart),
+        "panels": [flag_panel(chart, raised, fresh) for raised in chart.open_flags],
+        "rechecks": chart.rechecks,
+        "form": given.get("form") or vitals_form(chart),
+        "saved": _saved(chart, given),
+        "step": step,
+        "step_details": _rung_details(chart, step.pump_ml_per_h) if step else "",
+        "lower": lower[0] if lower else None,
+        "lower_details": _rung_details(chart, lower[0].pump_ml_per_h) if lower else "",
+        "paused_since": chart.rates[-1].event_time if chart.rates else None,
+        "prescriber": prescriber_of(chart),
+        "reasons": RateReason.choices,
+        "resume_reasons": ResumeReason.choices,
+        "resume_choices": _resume_choices(chart),
+        "outcomes": ReactionOutcome.Kind.choices,
+        "unsettled": [seen for seen in chart.reactions if not seen.is_over],
+        "drawing": draw(chart),
+        "rows": table_rows(chart),
+        "regions": REGIONS,
+        "target": request.htmx.target if request.htmx else None,
+        "links": links(session.pk),
+    }
+    return context | given
+
+
+def full_screen(
+    request: ClinicRequest, chart: SessionChart, **given: Any
+) -> dict[str, Any]:
+    """Context of the whole page: the regions, the banner, chips, what was given."""
+    if not chart.medicines and not chart.vials:
+        read_course(chart)
+    context = screen(request, chart, **given)
+    return context | {
+        "banner": banner(chart),
+        "chips": chips({}),
+        "more": all_chips({}),
+        "target": None,
+        "whole": True,
+    }
+
+
+def answer(
+    request: ClinicRequest, chart: SessionChart, *, status: int = 200, **given: Any
+) -> HttpResponse:
+    """Answer an act: the regions for htmx, the page or a redirect for a plain form."""
+    if request.htmx:
+        context = screen(request, chart, **given)
+        return render(request, "infusions/_answer.html", context, status=status)
+    if status == 200:
+        return redirect("infusion-detail", pk=chart.session.pk)
+    context = full_screen(request, chart, **given)
+    return render(request, "infusions/detail.html", context, status=status)
+
+
+def banner(chart: SessionChart) -> dict[str, Any]:
+    """The patient, from the same visit as everything below."""
+    session, version = chart.session, chart.order_version
+    order = ""
+    if version is not None:
+        order = (
+            f"{version.product_name} · {plain(version.given_g)} g = "
+            f"{plain(version.volume_ml)} mL · v{version.number}"
+        )
+    return {
+        "patient": session.patient,
+        "chair": session.chair.name if session.chair else "",
+        "allergies": list(Allergy.objects.filter(patient=session.patient).current()),
+        "weight": chart.start.weight if chart.start else None,
+        "order": order,
+        "nurse": session.nurse,
+    }
+
+
+def bar(chart: SessionChart) -> dict[str, Any]:
+    """The now bar: the same four cells in the same order in every state."""
+    running = chart.running
+    note = ""
+    if running.projected_end_held and running.next_rung:
+        held = _clock(chart, running.projected_end_held)
+        note = f"on the ladder · {held} if held at {plain(running.rate_ml_per_h)} mL/h"
+    weight = chart.start.dosing_weight_kg if chart.start else None
+    return {
+        "state": chart.state if chart.state != "flag-low" else _calm(chart),
+        "icon": chart.icon if chart.state != "flag-low" else _calm(chart),
+        "word": chart.word,
+        "step_text": chart.step_text,
+        "rate_ml_per_h": chart.rate_ml_per_h,
+        "rate_ml_per_kg_h": chart.ml_per_kg_h,
+        "weight_kg": weight,
+        "cells": [_step_cell(chart), _vitals_cell(chart)],
+        "given_ml": chart.volume_ml,
+        "total_ml": chart.total_ml,
+        "steps": chart.step_marks_ml,
+        "ends_at": chart.ends_at,
+        "ends_note": note,
+    }
+
+
+def _calm(chart: SessionChart) -> str:
+    if chart.session.stage == Stage.OBSERVING:
+        return "observing"
+    return "paused" if chart.running.state == "paused" else "running"
+
+
+def _step_cell(chart: SessionChart) -> dict[str, Any]:
+    running = chart.running
+    if chart.session.stage in (Stage.OBSERVING, Stage.DISCHARGED):
+        until = chart.observe_until
+        if until is None or chart.at >= until:
+            return {"title": "Observation", "value": "Over", "sub": _until(chart)}
+        return {"title": "Observation", "due": until, "sub": _until(chart)}
+    if running.state == "paused":
+        proposed = chart.restart
+        before = running.rate_before_pause_ml_per_h
+        sub = f"was {plain(before)} mL/h" if before is not None else ""
+        if proposed is None:
+            return {"title": "Restart", "value": "–", "sub": sub}
+        return {
+            "title": "Restart proposed",
+            "value": plain(proposed.ml_per_h),
+            "unit": "mL/h",
+            "sub": sub,
+        }
+    above = running.next_rung
+    if above is None:
+        return {"title": "Step", "value": "Highest", "sub": "the order's ceiling"}
+    title = f"Step {above.step}: {plain(above.pump_ml_per_h)} mL/h"
+    held = step_held(chart, with_set_now=True)
+    due = running.step_due_at
+    if due is not None and due > chart.at:
+        least = int((due - chart.at + _at_step(chart)).total_seconds() // 60)
+        sub = f"from {_clock(chart, due)}, if tolerated · {least} min a step"
+        return {"title": title, "due": due, "sub": sub}
+    if held:
+        sub = held[0].lower() + held[1:].rstrip(".")
+        return {"title": title, "value": "Held", "sub": sub.removeprefix("held ")}
+    since = f"since {_clock(chart, due)}" if due else ""
+    return {"title": title, "value": "Due now", "urgent": True, "sub": since}
+
+
+def _at_step(chart: SessionChart) -> timedelta:
+    return timedelta(seconds=int(chart.running.minutes_at_step * 60))
+
+
+def _until(chart: SessionChart) -> str:
+    until = chart.observe_until
+    return f"until {_clock(chart, until)}" if until else ""
+
+
+def _vitals_cell(chart: SessionChart) -> dict[str, Any]:
+    due, last = chart.due, chart.last_vitals
+    sub = f"last {_clock(chart, last.event_time)}" if last else "no set yet"
+    if due is None:
+        return {"title": "Vitals", "value": "–", "sub": sub}
+    word = {"late": "Vitals late", "due": "Vitals due now"}.get(chart.due_state)
+    title = word or ("Recheck" if due.why.startswith("recheck") else "Vitals")
+    return {
+        "title": title,
+        "due": due.at,
+        "sub": f"due {_clock(chart, due.at)} · {sub}",
+        "urgent": chart.due_state in ("due", "late"),
+    }
+
+
+def flag_panel(
+    chart: SessionChart, raised: RaisedFlag, fresh_flag: Any = None
+) -> FlagPanel:
+    """An open flag with the acts that are possible now, the expected one first."""
+    flag = raised.flag
+    recheck = chart.at + timedelta(
+        minutes=flag.recheck_minutes or DEFAULT_RECHECK_MINUTES
+    )
+    not_done = flag.rule == NOT_DONE
+    running = chart.running.state == "running"
+    severe = flag.reaction_id is not None and flag.priority == "high"
+    keeps = running and flag.action != FlagAction.OBSERVE and not severe
+    keep = f"Keep {plain(chart.rate_ml_per_h)} mL/h: needs a reason" if keeps else ""
+    times = _times_of(flag)
+    return FlagPanel(
+        raised=raised,
+        buttons=[] if not_done else _buttons(chart, flag, recheck),
+        keep="Compared by hand: confirm" if not_done else keep,
+        reasons=NotDoneReason.choices if not_done else OverrideReason.choices,
+        path=[] if not_done else _path(chart, raised, recheck),
+        steps=_steps(flag),
+        base_at=times.get("baseline_at"),
+        last_at=times.get("last_at"),
+        now_at=times.get("at"),
+        fresh=fresh_flag is not None and flag.pk == fresh_flag.pk,
+        recheck_at=recheck,
+    )
+
+
+def _times_of(flag) -> dict[str, datetime]:
+    for found in flag.findings:
+        for value in found["values"]:
+            return {
+                name: datetime.fromisoformat(value[name])
+                for name in ("at", "last_at", "baseline_at")
+                if value.get(name)
+            }
+    return {}
+
+
+def _steps(flag) -> list[str]:
+    """What an emergency calls for, step by step, in the protocol's own words."""
+    if flag.action != FlagAction.EMERGENCY or not flag.findings:
+        return []
+    words = flag.findings[0]["calls_for"].split(";")
+    return [
+        word.strip()[:1].upper() + word.strip()[1:] for word in words if word.strip()
+    ]
+
+
+def _buttons(chart: SessionChart, flag, recheck: datetime) -> list[ActButton]:
+    state = chart.running.state
+    again = f"recheck {_clock(chart, recheck)}"
+    observe = ActButton(
+        action="observe",
+        words="Look again" if state == "running" else "Seen: look again",
+        number=f"at {_clock(chart, recheck)}",
+        icon="late",
+    )
+    if state not in ("running", "paused"):
+        return [observe]
+    stop = ActButton(
+        action="stop",
+        words="Stop, call",
+        icon="stop",
+        look="danger",
+        rate="0",
+        big="0",
+        details=(
+            f"Ends this infusion with {plain(chart.volume_ml, 1)} of "
+            f"{plain(chart.total_ml)} mL in; observation follows. {_call(chart)}"
+        ),
+        confirm="Stopped, calling",
+    )
+    if state == "paused":
+        strong = flag.action in (FlagAction.STOP, FlagAction.EMERGENCY)
+        return [stop] if strong else [observe, stop]
+    pause = ActButton(
+        action="pause",
+        words="Pause at",
+        number="0 mL/h",
+        icon="paused",
+        rate="0",
+        big="0",
+        details=f"Paused time is not counted · {again}",
+        confirm="Pump shows 0 mL/h",
+    )
+    reduce = _reduce_button(chart, flag, again)
+    order = {
+        FlagAction.OBSERVE: [observe, reduce, pause, stop],
+        FlagAction.REDUCE: [reduce or pause, pause if reduce else None, stop],
+        FlagAction.PAUSE: [pause, stop],
+        FlagAction.STOP: [stop, pause],
+        FlagAction.EMERGENCY: [stop],
+    }[FlagAction(flag.action)]
+    return [button for button in order if button is not None]
+
+
+def _reduce_button(chart: SessionChart, flag, again: str) -> ActButton | None:
+    proposal = reduced(chart.rate_ml_per_h, chart.rungs)
+    if proposal.action != "reduce":
+        return None
+    number = plain(proposal.ml_per_h)
+    return ActButton(
+        action="reduce",
+        words="Reduce",
+        number=f"{plain(chart.rate_ml_per_h)} → {number} mL/h",
+        icon="down",
+        rate=number,
+        big=number,
+        details=f"{_rung_details(chart, proposal.ml_per_h)} · {again}",
+        confirm=f"Pump shows {number} mL/h",
+    )
+
+
+def _path(
+    chart: SessionChart, raised: RaisedFlag, recheck: datetime
+) -> list[tuple[str, str, str]]:
+    flag = raised.flag
+    minutes = flag.recheck_minutes or DEFAULT_RECHECK_MINUTES
+    by = raised.escalates_at
+    given = f"now: {plain(chart.volume_ml, 1)} mL in" if chart.start else ""
+    return [
+        ("Act", f"by {_clock(chart, by)}" if by else "now", given),
+        (
+            f"Recheck {_clock(chart, recheck)}",
+            f"{minutes} min from the act",
+            "on card and board",
+        ),
+        ("Not settled?", "next action up", _call(chart)),
+    ]
+
+
+def _call(chart: SessionChart) -> str:
+    name = prescriber_of(chart)
+    return f"call {name}" if name else "call the prescriber"
+
+
+def prescriber_of(chart: SessionChart) -> str:
+    version = chart.order_version
+    return version.prescriber.name if version and version.prescriber else ""
+
+
+def _rung_details(chart: SessionChart, rate: Decimal) -> str:
+    rung = next((r for r in chart.rungs if r.pump_ml_per_h == rate), None)
+    if rung is None:
+        return ""
+    end = ""
+    if rate and chart.left_ml:
+        seconds = int(chart.left_ml / rate * 3600)
+        held = _clock(chart, chart.at + timedelta(seconds=seconds))
+        end = f" · new end {held} at this rate"
+    return f"{plain(rung.ml_per_kg_h)} mL/kg/h · step {rung.step}{end}"
+
+
+def _resume_choices(chart: SessionChart) -> list[dict[str, Any]]:
+    """Rates to go on at: the proposed one first, then slower and faster rungs."""
+    proposed = chart.restart
+    if proposed is None:
+        return []
+    rates = {rung.pump_ml_per_h for rung in chart.rungs} - {proposed.ml_per_h}
+    return [
+        {
+            "rate": plain(rate),
+            "faster": rate > proposed.ml_per_h,
+            "proposed": rate == proposed.ml_per_h,
+        }
+        for rate in (proposed.ml_per_h, *sorted(rates))
+    ]
+
+
+def table_rows(chart: SessionChart) -> list[dict[str, Any]]:
+    """Every set, newest first, with the rate of its moment; corrected ones readable."""
+    replaced = {
+        row.supersedes_id: row for row in chart.every_vitals if row.supersedes_id
+    }
+    hits = {raised.flag.vitals_id: raised for raised in chart.flags}
+    late_after = chart.session.clinic.late_entry_minutes
+    rows = []
+    for row in sorted(chart.every_vitals, key=lambda r: (r.event_time, r.pk))[::-1]:
+        if row.entered_in_error:
+            continue
+        newer = replaced.get(row.pk)
+        raised = hits.get(row.pk)
+        rows.append(
+            {
+                "set": row,
+                "rate": _rate_words(chart, row.event_time),
+                "late": row.is_late(late_after),
+                "flag": raised.flag if raised else None,
+                "replaced_by": newer,
+                "is_baseline": chart.baseline is not None
+                and chart.baseline.pk == row.pk,
+                "hit": _hit_names(raised),
+            }
+        )
+    return rows
+
+
+def _hit_names(raised: RaisedFlag | None) -> set[str]:
+    if raised is None:
+        return set()
+    return {
+        value["name"] for found in raised.flag.findings for value in found["values"]
+    }
+
+
+def _rate_words(chart: SessionChart, moment: datetime) -> str:
+    """The rate at a set: `86.4`, or `43.2 → 86.4` when it changed with it."""
+    before = [row for row in chart.rates if row.event_time < moment]
+    with_it = [
+        row
+        for row in chart.rates
+        if moment <= row.event_time <= moment + timedelta(minutes=2)
+    ]
+    old = before[-1].rate_ml_per_h if before else Decimal(0)
+    if with_it and with_it[0].kind != "start":
+        return f"{plain(old)} → {plain(with_it[0].rate_ml_per_h)}"
+    return plain(old)
+
+
+def chips(chosen: dict[str, str]) -> list[dict[str, Any]]:
+    """The quick choices at the chair, with what was tapped."""
+    return [
+        {
+            "name": PREFIX + chip.reaction,
+            "legend": chip.label,
+            "chosen": chosen.get(chip.reaction, ""),
+        }
+        for chip in vocabulary().chips
+    ]
+
+
+def all_chips(chosen: dict[str, str], query: str = "") -> list[dict[str, Any]]:
+    """Every reaction of the catalogue that a word finds, quick choices left out."""
+    quick = {chip.reaction for chip in vocabulary().chips}
+    words = query.casefold().split()
+    found = []
+    for reaction in vocabulary().reactions:
+        text = " ".join((reaction.label, *reaction.synonyms)).casefold()
+        if reaction.key in quick and reaction.key not in chosen and not words:
+            continue
+        if all(word in text for word in words) or reaction.key in chosen:
+            found.append(
+                {
+                    "name": PREFIX + reaction.key,
+                    "legend": reaction.label,
+                    "chosen": chosen.get(reaction.key, ""),
+                }
+            )
+    return [each for each in found if each["name"].removeprefix(PREFIX) not in quick]
+
+
+def _saved(chart: SessionChart, given: dict[str, Any]) -> Any:
+    """The set that was just saved, or the one whose flag is still open."""
+    if given.get("saved"):
+        return given["saved"]
+    if chart.open_flags and chart.open_flags[0].flag.vitals_id:
+        wanted = chart.open_flags[0].flag.vitals_id
+        last = chart.last_vitals
+        return last if last is not None and last.pk == wanted else None
+    return None
+
+
+def links(pk: int) -> dict[str, str]:
+    """Other pages of the visit that exist: preparation, end, discharge, record."""
+    names = {
+        "prepare": "infusion-prepare",
+        "end": "infusion-end",
+        "discharge": "infusion-discharge",
+        "record": "infusion-record",
+    }
+    found = {}
+    for word, name in names.items():
+        try:
+            found[word] = reverse(name, args=[pk])
+        except NoReverseMatch:
+            continue
+    return found
+
+
+def _clock(chart: SessionChart, moment: datetime) -> str:
+    return moment.astimezone(chart.session.clinic.zone).strftime("%H:%M")
