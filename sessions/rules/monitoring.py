@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 
 from sessions.rules.documents import Fields
 from sessions.rules.findings import Finding, Priority
@@ -41,7 +42,13 @@ class Schedule:
 
 def span(minutes: Setting[Decimal]) -> timedelta:
     """The duration a setting in minutes names."""
-    return timedelta(microseconds=int(minutes.value * 60_000_000))
+    return _duration(minutes.value)
+
+
+@cache
+def _duration(minutes: Decimal) -> timedelta:
+    """Minutes as a duration; a protocol has few, and reports ask for them often."""
+    return timedelta(microseconds=int(minutes * 60_000_000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ was owed, at that time and for that reason.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -109,7 +109,7 @@ class _Walk:
     due: Due | None = None
     found: list[OwedSet] = field(default_factory=list)
     passed: list[RateEvent] = field(default_factory=list)
-    step_due: datetime | None = None
+    course: Course | None = None
     now: datetime | None = None
 
     def run(self) -> list[OwedSet]:
@@ -188,9 +188,7 @@ class _Walk:
         changes = [change for change in self.visit.changes if change.at <= moment]
         if len(changes) != len(self.passed):
             self.passed = changes
-            self.step_due = step_due_at(
-                changes, self.visit.rungs, restart_minutes=self.visit.restart_minutes
-            )
+            self.course = self._course()
             if changes[-1].kind in (STOP, END):
                 self._count_set_at_end(changes[-1].at)
         before, after = self.due, self._next(last=self.last)
@@ -221,32 +219,43 @@ class _Walk:
 
     def _next(self, *, last: datetime | None) -> Due | None:
         """What the chart showed as due next, if the newest set was taken at `last`."""
-        changes, flags, seen = self.passed, self.visit.flags, self.now
-        if not changes or seen is None:
+        flags, seen = self.visit.flags, self.now
+        if self.course is None or seen is None:
             return None
-        now = changes[-1]
+        course = self.course
+        if flags:
+            rechecks = [
+                owed
+                for flag in flags
+                if (owed := flag.recheck_owed(seen)) is not None
+                and (self.rechecked is None or owed > self.rechecked)
+            ]
+            held = any(flag.is_open(seen) for flag in flags)
+            course = replace(
+                course,
+                step_due_at=None if held else course.step_due_at,
+                recheck_at=min(rechecks, default=None),
+            )
+        if last is not None:
+            course = replace(course, vitals_at=(last,))
+        return next_vitals(course, self.schedule)
+
+    def _course(self) -> Course:
+        """The course as the changes of rate so far have made it."""
+        visit, changes, now = self.visit, self.passed, self.passed[-1]
         ended = now.at if now.kind in (STOP, END) else None
+        observe = timedelta(minutes=visit.observe_minutes)
         starts = [change.at for change in changes if change.kind in STARTS]
-        rechecks = [
-            owed
-            for flag in flags
-            if (owed := flag.recheck_owed(seen)) is not None
-            and (self.rechecked is None or owed > self.rechecked)
-        ]
-        held = any(flag.is_open(seen) for flag in flags)
-        course = Course(
+        return Course(
             phase=Phase.OBSERVING if ended else Phase.INFUSING,
             schedule_from=starts[-1] if starts else None,
-            step_due_at=None if held else self.step_due,
+            step_due_at=step_due_at(
+                changes, visit.rungs, restart_minutes=visit.restart_minutes
+            ),
             paused_at=now.at if now.kind == PAUSE else None,
             ended_at=ended,
-            observe_until=ended + timedelta(minutes=self.visit.observe_minutes)
-            if ended
-            else None,
-            recheck_at=min(rechecks, default=None),
-            vitals_at=() if last is None else (last,),
+            observe_until=ended + observe if ended else None,
         )
-        return next_vitals(course, self.schedule)
 
     def _keep(self, state: OwedState, taken: datetime | None = None) -> None:
         if self.due is not None:
