@@ -50,7 +50,6 @@ from sessions.rules.monitoring import (
 from sessions.rules.plans import plan_document
 from sessions.rules.quantities import exact, plain, to_decimal
 from sessions.rules.screening import (
-    GateCatalogue,
     GateFacts,
     PremedicationFact,
     VialFact,
@@ -131,7 +130,11 @@ ITEM_OF = {
     "rate_table": "order",
     "indication": "order",
 }
-ITEMS = ("identity", "weight", "checks", "line", "premedication", "vials", "baseline")
+ITEMS = (
+    *("order", "identity", "weight", "checks", "line"),
+    *("premedication", "vials", "baseline", "pump"),
+)
+"""Places on the page of Start, in the order of the work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -635,6 +638,7 @@ def _judge(prepared: Preparation, overrides: list[GateOverride]) -> None:
             prepared.holds.append(hold)
         else:
             prepared.passed.append(Passed(hold=hold, override=override))
+    prepared.holds.sort(key=lambda hold: ITEMS.index(hold.item))
 
 
 def _signed(overrides: list[GateOverride]) -> set[int]:
@@ -706,7 +710,7 @@ def _own_holds(prepared: Preparation) -> Iterable[Hold]:
         yield _to_do(
             WEIGHT_CONFIRMED,
             "weight",
-            "Weight not measured or confirmed today",
+            _weight_words(prepared),
             clears="a weight of today, or the last one confirmed",
         )
     if prepared.screening is None:
@@ -715,6 +719,13 @@ def _own_holds(prepared: Preparation) -> Iterable[Hold]:
         yield _to_do("line", "line", "Line not recorded")
     if prepared.baseline is None:
         yield _to_do("baseline", "baseline", "Baseline vitals not saved")
+
+
+def _weight_words(prepared: Preparation) -> str:
+    days = (prepared.at - prepared.weight.event_time).days
+    if days > prepared.session.clinic.weight_valid_days:
+        return f"Weight is {days} days old: measure or confirm it"
+    return "Weight not measured or confirmed today"
 
 
 def _countersignature_late(version: OrderVersion, at: datetime) -> bool:
@@ -737,7 +748,7 @@ def _gate_holds(prepared: Preparation) -> Iterable[Hold]:
         policy = (prepared.protocol or prepared.version.protocol_version).policy
         result = gate(
             gate_facts(prepared),
-            _catalogue(prepared),
+            gate_catalogue(),
             policy.monitoring.lab_thresholds,
         )
     except Exception:
@@ -759,6 +770,7 @@ SAID_ELSEWHERE = {
     "order_current",
     "protocol_approved",
     "weight_missing",
+    "weight_stale",
     "pump_read_back",
     "pregnancy_unknown",
 }
@@ -776,8 +788,8 @@ def _hold_of(prepared: Preparation, finding: Finding) -> Hold | None:
     unanswered = finding.because.endswith(("Not answered", ": not said"))
     if prepared.screening is None and unanswered and _item(key) == "checks":
         return None  # said once: the checks are not attested
-    if key == "weight_stale" and prepared.weight_confirmed:
-        return None
+    if key == "vials_recorded" and not prepared.vials:
+        return None  # said once: the grams that are missing
     kind = HARD if finding.holds_start else WARNING
     if key in NEVER_PASSED or (unanswered and finding.holds_start):
         kind = TO_DO
@@ -806,27 +818,12 @@ def _words(prepared: Preparation, finding: Finding) -> str:
     """The finding in a nurse's words, where the rule's are too short for a list."""
     if finding.series == "identity":
         return "Identity not checked"
-    if finding.series == "vials_dose" or (
-        finding.series == "vials_recorded" and not prepared.vials
-    ):
+    if finding.series == "vials_dose":
         return f"Vials: {plain(prepared.missing_g)} g missing"
     if finding.series == "premedication_wait" and prepared.start_from:
         local = prepared.start_from.astimezone(prepared.session.clinic.zone)
         return f"Premedication: earliest Start {local:%H:%M}"
     return finding.because
-
-
-def _catalogue(prepared: Preparation) -> GateCatalogue:
-    """The gate's catalogue with this clinic's own limit for the weight."""
-    catalogue = gate_catalogue()
-    days = Decimal(prepared.session.clinic.weight_valid_days)
-    return replace(
-        catalogue,
-        checks=tuple(
-            replace(check, limit=days) if check.key == "weight_stale" else check
-            for check in catalogue.checks
-        ),
-    )
 
 
 def gate_facts(prepared: Preparation) -> GateFacts:

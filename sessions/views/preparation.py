@@ -438,10 +438,11 @@ def vial_form(request: ClinicRequest, data) -> VialForm:
 
 def _lots(request: ClinicRequest, prepared: Preparation) -> list[dict[str, Any]]:
     """Lots opened lately, each with a form of its own: one tap is one vial."""
-    product = prepared.version.product_key
+    product, wanted = prepared.version.product_key, prepared.vials_to_come_g
     return [
         {"lot": lot, "form": TapForm(**_options(request, "lot"))}
         for lot in recent_lots(request.clinic, product, at=prepared.at)
+        if lot.grams in wanted
     ]
 
 
