@@ -52,6 +52,8 @@ class History:
     current: list[Any]
     gone: list[Any]
     """Corrected or withdrawn rows, newest first; each has `replaced_by`, what came."""
+    newest_id: int = 0
+    """The id of the row written last, withdrawals included."""
 
     @property
     def newest(self) -> Any:
@@ -264,6 +266,11 @@ class Person:
         return sum(not state.row and not state.computed for state in self.risk_factors)
 
     @property
+    def statements_version(self) -> int:
+        """The id of the newest statement about a risk factor; 0 without any."""
+        return self.factors.newest_id
+
+    @property
     def pregnancy(self) -> RiskFactor | None:
         return self.known.get(PREGNANCY)
 
@@ -415,6 +422,7 @@ def split(rows: Iterable[Any]) -> History:
     return History(
         current=[r for r in rows if r.replaced_by is None and not r.entered_in_error],
         gone=[r for r in rows if r.replaced_by is not None],
+        newest_id=max((row.pk for row in rows), default=0),
     )
 
 

@@ -313,7 +313,8 @@ class RiskFactorsForm(ClinicForm):
             self.fields[f"detail_{factor.key}"] = PlainText(
                 max_length=200,
                 required=False,
-                label=f"{factor.label}: detail",
+                label="Detail",
+                widget=forms.TextInput(attrs={"aria-label": f"{factor.label}: detail"}),
                 initial=row.detail if row else "",
             )
 

@@ -297,14 +297,25 @@ def add_risk_factor(
 
 
 def record_risk_factors(
-    *, patient: Patient, answers: Iterable[Mapping[str, Any]], by: Actor
+    *,
+    patient: Patient,
+    answers: Iterable[Mapping[str, Any]],
+    by: Actor,
+    version: int | None = None,
 ) -> list[RiskFactor]:
     """Save several answers given at one time: all of them, or none.
 
-    An answer that says what is already on record adds nothing.
+    An answer that says what is already on record adds nothing. `version` is the
+    `statements_version` the screen was drawn from; `Stale` when somebody said
+    something since, so that an old screen takes nothing back.
     """
     with act("patient.risk-factors", by=by, patient=patient) as done:
         _locked(patient)
+        if version is not None and version != statements_version(patient):
+            raise Stale(
+                "NOT SAVED: somebody recorded risk factors after you opened the page. "
+                "Look at what is known now, then save again."
+            )
         known = latest_risk_factors(patient)
         rows = [
             add_risk_factor(patient=patient, by=by, **answer)
@@ -313,6 +324,12 @@ def record_risk_factors(
         ]
         done.on(patient, answers={row.key: row.presence for row in rows})
     return rows
+
+
+def statements_version(patient: Patient) -> int:
+    """The id of the newest statement about any risk factor; 0 when there is none."""
+    newest = RiskFactor.objects.filter(patient=patient).order_by("-pk").first()
+    return newest.pk if newest else 0
 
 
 def latest_risk_factors(patient: Patient) -> dict[str, RiskFactor]:

@@ -237,7 +237,12 @@ def record(request: ClinicRequest, pk: int, kind: str) -> HttpResponse:
     form = _form(kind, person, request.POST)
     status, _ = _save(request, form, lambda by: _do(kind, patient, form, by))
     if status != SAVED:
-        return _page(request, person, status=status, bound={kind: form}, at_kind=kind)
+        if status == 409 and request.htmx:
+            # Swapped in like an error: what is known now stands above what was typed.
+            return _page(request, person, status=422, bound={kind: form}, fresh=True)
+        return _page(
+            request, person, status=status, bound={kind: form}, fresh=status == 409
+        )
     if not request.htmx:
         return redirect(f"{_address(pk)}#{kind}")
     fresh = person_of(
@@ -248,7 +253,10 @@ def record(request: ClinicRequest, pk: int, kind: str) -> HttpResponse:
 
 def _do(kind: str, patient: Patient, form: Any, by: Actor) -> Any:
     if kind == "risks":
-        return doors.record_risk_factors(patient=patient, answers=form.answers, by=by)
+        version = form.seen_version or 0
+        return doors.record_risk_factors(
+            patient=patient, answers=form.answers, by=by, version=version
+        )
     return KINDS[kind].door(patient=patient, by=by, **form.values)
 
 
@@ -333,8 +341,13 @@ def _page(
     bound: dict[str, Any] | None = None,
     said: str = "",
     at_kind: str = "",
+    fresh: bool = True,
 ) -> HttpResponse:
-    """The patient page, or the part of it that an act replaces."""
+    """The patient page, or the part of it that an act replaces.
+
+    `fresh` is false while a form that only has errors keeps the version it was
+    drawn from.
+    """
     everybody = list(Patient.objects.of(request.clinic))
     may_edit = request.user.may("edit_patient")
     forms = {kind: _form(kind, person, None) for kind in KINDS} if may_edit else {}
@@ -344,6 +357,9 @@ def _page(
         "banner": person.banner,
         "now": person.at,
         "forms": forms | (bound or {}),
+        "risks_version": person.statements_version
+        if fresh or "risks" not in (bound or {})
+        else bound["risks"].seen_version,
         "open": bound or {},
         "said": said,
         "said_at": at_kind,
