@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, models
 
-from sessions import roles
+from sessions import column_checks, roles
 
 # Headers move through their stages under a version number, but are never deleted.
 HEADERS = ("Patient", "Order", "InfusionSession", "Clinic", "Chair", "User", "Protocol")
@@ -34,11 +34,13 @@ def header_tables() -> list[str]:
 
 
 def prepare(sender, using: str, **_signal) -> None:
-    """Install roles and triggers; called after every migrate, twice does no harm."""
+    """Install what migrations leave out; runs after each migrate, twice is no harm."""
     connection = connections[using]
     tables = set(connection.introspection.table_names())
     if not set(append_only_tables()) <= tables:
         return  # migrated back to a time before these tables
+    if connection.vendor == "postgresql":
+        column_checks.renew(connection)
     install_roles(using)
     install_triggers(connection)
 

@@ -77,6 +77,11 @@ class Count(models.SmallIntegerField):
 class Choice(Text):
     """One of a fixed set of words; the database refuses any other."""
 
+    # The words stand in the CHECK: a new one has to alter the column.
+    non_db_attrs = tuple(
+        each for each in Text.non_db_attrs if each not in ("choices", "blank")
+    )
+
     def __init__(self, *args, choices, **options):
         options.setdefault("max_length", max(len(word) for word, _ in _pairs(choices)))
         super().__init__(*args, choices=choices, **options)
