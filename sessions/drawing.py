@@ -23,7 +23,7 @@ TOP, GAP = 22, 5
 MARGIN = timedelta(minutes=3)
 
 PANELS = (
-    ("bp", "Blood pressure", "mmHg", "systolic_mmhg", 92, (50, 170), 20),
+    ("bp", "BP", "mmHg", "systolic_mmhg", 92, (50, 170), 20),
     ("pulse", "Pulse", "/min", "pulse", 56, (50, 130), 30),
     ("resp", "Respiration", "/min", "respiratory_rate", 46, (8, 28), 8),
     ("spo2", "SpO₂", "%", "spo2", 46, (88, 100), 4),
@@ -183,6 +183,7 @@ def draw(chart: SessionChart) -> Drawing:
         medicines=[
             Line(at=_t(axis.x(row.event_time)), label=row.name)
             for row in chart.medicines
+            if axis.begin <= row.event_time <= axis.end
         ],
         now_x=_t(axis.x(chart.at)) if chart.ended_at is None else "",
         foot=str(bottom),
@@ -379,7 +380,7 @@ def _edge_words(title: str, edges: list[Edge]) -> list[str]:
         for edge in _strict(edges)
         if edge.action in (Action.REDUCE, Action.STOP)
     ]
-    name = "systolic" if title == "Blood pressure" else title.lower()
+    name = "systolic" if title == "BP" else title.lower()
     return [f"{name} {', '.join(said)}"] if said else []
 
 

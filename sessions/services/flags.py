@@ -356,7 +356,7 @@ def _raise(
         rule=head.rule,
         action=advice.action.value,
         priority=advice.action.priority.value,
-        headline=head.because[:300],
+        headline=head.because.partition(" (limit: ")[0][:300],
         calls_for=(f"{policy.label}, rule {head.rule}, calls for {advice.calls_for}.")[
             :1000
         ],

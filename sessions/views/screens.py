@@ -246,19 +246,15 @@ def _step_cell(chart: SessionChart) -> dict[str, Any]:
     title = f"Step {above.step}: {plain(above.pump_ml_per_h)} mL/h"
     held = step_held(chart, with_set_now=True)
     due = running.step_due_at
+    if held.startswith("Held "):
+        return {"title": title, "value": "Held", "sub": held[5:].rstrip(".")}
     if due is not None and due > chart.at:
-        least = int((due - chart.at + _at_step(chart)).total_seconds() // 60)
-        sub = f"from {_clock(chart, due)}, if tolerated · {least} min a step"
+        sub = f"from {_clock(chart, due)}, if tolerated"
         return {"title": title, "due": due, "sub": sub}
     if held:
-        sub = held[0].lower() + held[1:].rstrip(".")
-        return {"title": title, "value": "Held", "sub": sub.removeprefix("held ")}
+        return {"title": title, "value": "Held", "sub": held.rstrip(".")}
     since = f"since {_clock(chart, due)}" if due else ""
     return {"title": title, "value": "Due now", "urgent": True, "sub": since}
-
-
-def _at_step(chart: SessionChart) -> timedelta:
-    return timedelta(seconds=int(chart.running.minutes_at_step * 60))
 
 
 def _until(chart: SessionChart) -> str:
