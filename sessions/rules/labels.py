@@ -19,6 +19,9 @@ all regions, or else its lowest stated maximum.
 SAME_LABEL_AS = {"cvid": "pi"}
 """Indications that labels name inside another: CVID inside primary immunodeficiency."""
 
+IN_WORDS = {"pi": "primary immunodeficiency"}
+"""What a reader calls those broader indications."""
+
 ANY = "any"
 DEFAULT = "default"
 
@@ -323,7 +326,7 @@ def _places(indication_key: str, region: str) -> Iterator[tuple[str, str, str]]:
     yield region, indication_key, f"label for this indication ({region.upper()})"
     if indication_key in SAME_LABEL_AS:
         broader = SAME_LABEL_AS[indication_key]
-        yield region, broader, f"label for {broader} ({region.upper()})"
+        yield region, broader, f"label for {IN_WORDS[broader]} ({region.upper()})"
     yield region, DEFAULT, f"label for all indications ({region.upper()})"
     yield ANY, DEFAULT, "label for all indications"
 

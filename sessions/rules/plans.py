@@ -183,6 +183,7 @@ def _rung(rung: Rung) -> dict[str, Any]:
     return _step(rung) | {
         "min_minutes": _optional(rung.min_minutes),
         "starts_minute": json_number(rung.starts_minute),
+        "ends_minute": json_number(rung.starts_minute + rung.minutes),
         "cumulative_ml": json_number(rung.cumulative_ml),
         "source": _source(rung.source),
         "from_policy": rung.from_policy,

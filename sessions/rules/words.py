@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from sessions.rules.thresholds import Reading, Threshold
-from sessions.rules.vitals import MEASURES
+from collections.abc import Iterable
+
+from sessions.rules.thresholds import Condition, Reading, Side, Threshold
+from sessions.rules.vitals import CONSCIOUSNESS, MEASURES
 
 OTHER_MEASURES = {
     "news2_total": ("NEWS2 total", ""),
@@ -28,7 +30,52 @@ def threshold_words(rule: Threshold) -> list[str]:
 def _reading(measure: str) -> Reading:
     unknown = (measure.replace("_", " ").capitalize(), "")
     label, unit = MEASURES.get(measure) or OTHER_MEASURES.get(measure, unknown)
-    return Reading(name=measure, label=label, unit=unit, now=None)
+    words = tuple(CONSCIOUSNESS.values()) if measure == "consciousness" else ()
+    return Reading(name=measure, label=label, unit=unit, now=None, words=words)
+
+
+def shortest(rules: Iterable[Threshold]) -> list[str]:
+    """What rules with the same action come to, each measure once in each way.
+
+    Of two limits on the same side the one that speaks first stands for both, and a
+    rule of several conditions says nothing new when one of them speaks alone.
+    """
+    rules = list(rules)
+    first: dict[tuple[str, str, Side], Condition] = {}
+    for rule in rules:
+        if len(rule.conditions) == 1:
+            [condition] = rule.conditions
+            known = first.get(_way(condition))
+            if known is None or _sooner(condition, known):
+                first[_way(condition)] = condition
+    words = [
+        f"{_reading(c.measure).label}: {c.limit_text(_reading(c.measure))}"
+        for c in first.values()
+    ]
+    words += [
+        " and ".join(threshold_words(rule))
+        for rule in rules
+        if len(rule.conditions) > 1
+        and not any(_said(condition, first) for condition in rule.conditions)
+    ]
+    return words
+
+
+def _way(condition: Condition) -> tuple[str, str, Side]:
+    rising = condition.side in (Side.AT_LEAST, Side.ABOVE)
+    side = Side.AT_LEAST if rising else Side.AT_MOST
+    return condition.measure, condition.compare.value, side
+
+
+def _sooner(one: Condition, other: Condition) -> bool:
+    if _way(one)[2] is Side.AT_LEAST:
+        return one.limit < other.limit
+    return one.limit > other.limit
+
+
+def _said(condition: Condition, first: dict[tuple[str, str, Side], Condition]) -> bool:
+    known = first.get(_way(condition))
+    return known is not None and not _sooner(condition, known)
 
 
 def for_whom(rule: Threshold) -> str:

@@ -31,6 +31,7 @@ REGION_WORDS = dict(LabelRegion.choices) | {
     "any": "All regions",
     "uk": "United Kingdom",
 }
+SOLD_IN = {"us": "United States", "eu": "European Union", "uk": "United Kingdom"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _vials(product: Product) -> list[dict]:
         {
             "grams": size,
             "ml": size * 100 / product.g_per_100ml,
-            "regions": [REGION_WORDS.get(r, r) for r in limited.get(size, ())],
+            "regions": [SOLD_IN.get(r, r) for r in limited.get(size, ())],
         }
         for size in product.vials.grams
     ]

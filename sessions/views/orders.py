@@ -41,7 +41,7 @@ from sessions.rules.findings import Action
 from sessions.rules.policy import Policy
 from sessions.rules.quantities import plain
 from sessions.rules.thresholds import Person
-from sessions.rules.words import threshold_words
+from sessions.rules.words import shortest
 from sessions.services import orders, protocols
 from sessions.services.acts import Refused, view_of
 from sessions.services.orders import Choices, Identity, MedicineChoice, Telephone
@@ -565,15 +565,15 @@ def _limits(order: Order, version: OrderVersion, person) -> list[tuple[str, list
 
 
 def _limits_of(policy: Policy, who: Person, actions: set[Action]) -> list[str]:
-    return [
-        " and ".join(threshold_words(rule))
+    return shortest(
+        rule
         for rule in policy.monitoring.thresholds
         if rule.on
         and rule.act.action in actions
         and rule.population.includes(who)
         and rule.spo2_scale in (None, who.spo2_scale)
         and not rule.signs
-    ]
+    )
 
 
 @access("view_order")

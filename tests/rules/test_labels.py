@@ -19,7 +19,12 @@ def rates(lookup):
             "privigen_10", "itp", "us", ["0.3", "2.4"], "this indication", id="exact"
         ),
         pytest.param(
-            "privigen_10", "cvid", "us", ["0.3", "4.8"], "label for pi", id="CVID as PI"
+            "privigen_10",
+            "cvid",
+            "us",
+            ["0.3", "4.8"],
+            "label for primary immunodeficiency",
+            id="CVID as PI",
         ),
         pytest.param(
             "privigen_10", "itp", "eu", ["0.3", "4.8"], "(EU)", id="the region's row"
