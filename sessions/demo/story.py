@@ -12,8 +12,8 @@ from django.db import transaction
 from sessions.catalogue.gate import risk_factors
 from sessions.demo.people import PEOPLE, Course, Person
 from sessions.demo.visits import EVENTS, Script, Waiting, minutes, visit
-from sessions.demo.world import Case, Told, World, open_clinic, tell
-from sessions.models import Order, Presence, Purpose
+from sessions.demo.world import Case, Told, World, come_back, open_clinic, tell
+from sessions.models import Clinic, Order, Patient, Presence, Purpose
 from sessions.services import infusions, orders, patients
 from sessions.services.orders import Choices, Identity, MedicineChoice
 
@@ -69,19 +69,44 @@ class Booking:
     script: Script = field(default_factory=Script)
 
 
-@transaction.atomic
-def build(now: datetime, *, seed: int = 7, finished: int = 250) -> World:
+FIRST_PAST = 0
+"""Patients of the past who are told before the first sign-in; the rest come after."""
+
+
+def build(now: datetime, *, visits_before: int = 1, past: int = FIRST_PAST) -> World:
     """Make the demo clinic as it stands at `now`, all of it or nothing.
 
-    The dice are thrown from `seed`: the same story at every start, moved to the day.
+    The dice of each patient are thrown from a number of their own: the same story at
+    every start, moved to the day.
     """
     now = now.replace(second=0, microsecond=0)
-    dice = random.Random(seed)  # noqa: S311  a story, not a secret
     zone = zone_for(now)
-    first = now - timedelta(days=745)
-    world = open_clinic(at=first, time_zone=zone.key, dice=dice)
-    tell(careers(world, now, zone, finished), until=now)
+    with transaction.atomic():
+        world = open_clinic(at=now - timedelta(days=745), time_zone=zone.key)
+        careers = [*of_today(world, now, zone, visits_before)]
+        careers += [story for _, story in of_the_past(world, now, zone)][:past]
+        tell(careers, until=now)
     return world
+
+
+def build_past(clinic: Clinic, now: datetime) -> int:
+    """Tell the patients of the past who are not told yet, one after the other.
+
+    Each is written as a whole, so it may be broken off and taken up again.
+    """
+    now, told = now.replace(second=0, microsecond=0), 0
+    for number, _ in of_the_past(come_back(clinic), now, clinic.zone):
+        if Patient.objects.filter(clinic=clinic, mrn=mrn_of(number)).exists():
+            continue
+        with transaction.atomic():
+            stories = dict(of_the_past(come_back(clinic), now, clinic.zone))
+            tell([stories[number]], until=now)
+        told += 1
+    return told
+
+
+def mrn_of(number: int) -> str:
+    return f"{104200 + number * 37}"
 
 
 def zone_for(now: datetime) -> ZoneInfo:
@@ -92,41 +117,47 @@ def zone_for(now: datetime) -> ZoneInfo:
     return ZoneInfo(ZONES[0])
 
 
-def careers(
-    world: World, now: datetime, zone: ZoneInfo, finished: int
+def of_today(
+    world: World, now: datetime, zone: ZoneInfo, visits_before: int
 ) -> Iterator[Told]:
-    """The story of every patient, each with the visits they have had and will have."""
-    dice = world.dice
-    before = max(1, round(finished * 0.48 / TODAY))
+    """The stories of those who come today, with the visits before and the next."""
     for number, person in enumerate(PEOPLE[:TODAY]):
-        weeks = person.course.interval_weeks or 4
+        dice = dice_of(number)
+        apart = (person.course.interval_weeks or 4) * WEEK
         visits = [
-            Booking(
-                at=clinic_day(now - k * weeks * WEEK, zone, dice),
-                script=any_script(dice),
-            )
-            for k in range(before, 0, -1)
+            Booking(at=clinic_day(now - k * apart, zone, dice), script=any_script(dice))
+            for k in range(visits_before, 0, -1)
         ]
         visits.append(todays(number, now, dice))
-        visits.append(Booking(at=clinic_day(now + weeks * WEEK, zone, dice)))
-        yield career(world, person, number, [visits])
-    past = PEOPLE[TODAY:]
-    each = max(2, round(finished * 0.52 / len(past)))
-    for number, person in enumerate(past):
-        weeks = person.course.interval_weeks or 26
-        begins = now - timedelta(days=730 - number * 23)
-        clusters = []
+        visits.append(Booking(at=clinic_day(now + apart, zone, dice)))
+        yield career(world, person, number, dice, [visits])
+
+
+def of_the_past(
+    world: World, now: datetime, zone: ZoneInfo
+) -> Iterator[tuple[int, Told]]:
+    """The stories of those who were treated in two courses during the two years."""
+    for number, person in enumerate(PEOPLE[TODAY:], start=TODAY):
+        dice = dice_of(number)
+        apart = (person.course.interval_weeks or 26) * WEEK
+        begins = now - timedelta(days=730 - (number - TODAY) * 17)
+        courses = []
         for half in range(2):
-            start = begins + half * timedelta(days=200)
+            first = begins + half * timedelta(days=190)
             visits = [
                 Booking(
-                    at=clinic_day(start + k * weeks * WEEK, zone, dice),
+                    at=clinic_day(first + k * apart, zone, dice),
                     script=any_script(dice),
                 )
-                for k in range(1 if person.course.visits == 1 else (each + 1) // 2)
+                for k in range(min(5, person.course.visits))
             ]
-            clusters.append([v for v in visits if v.at < now - 2 * DAY])
-        yield career(world, person, TODAY + number, [c for c in clusters if c])
+            courses.append([each for each in visits if each.at < now - 2 * DAY])
+        yield number, career(world, person, number, dice, [c for c in courses if c])
+
+
+def dice_of(number: int) -> random.Random:
+    """Dice that fall the same for this patient at every start."""
+    return random.Random(f"demo {number}")  # noqa: S311  a story, not a secret
 
 
 def clinic_day(day: datetime, zone: ZoneInfo, dice: random.Random) -> datetime:
@@ -222,14 +253,18 @@ NOW = (
 
 
 def career(
-    world: World, person: Person, number: int, courses: list[list[Booking]]
+    world: World,
+    person: Person,
+    number: int,
+    dice: random.Random,
+    courses: list[list[Booking]],
 ) -> Told:
     """One patient: registered, ordered for, treated visit by visit."""
     case = None
     for bookings in courses:
         at = yield bookings[0].at - 6 * DAY
         if case is None:
-            case = yield from register(world, person, number, at)
+            case = yield from register(world, person, number, dice, at)
         else:
             weigh(world, case, at)
         at = yield from labs(world, case, at)
@@ -245,11 +280,13 @@ def career(
             yield from visit(world, case, session, booking.script)
 
 
-def register(world: World, person: Person, number: int, at: datetime) -> Waiting:
+def register(
+    world: World, person: Person, number: int, dice: random.Random, at: datetime
+) -> Waiting:
     """The record of a new patient, as the charge nurse takes it down."""
     by = world.by("charge", at)
     patient = patients.register_patient(
-        mrn=f"{104200 + number * 37}",
+        mrn=mrn_of(number),
         family_name=person.family,
         given_names=person.given,
         birth_date=person.born,
@@ -288,12 +325,12 @@ def register(world: World, person: Person, number: int, at: datetime) -> Waiting
         by=by,
     )
     yield at
-    return Case(person=person, patient=patient, weight_kg=weight)
+    return Case(person=person, patient=patient, weight_kg=weight, dice=dice)
 
 
 def weigh(world: World, case: Case, at: datetime) -> None:
     """A weight some months later: a little more or less."""
-    case.weight_kg += Decimal(world.dice.randint(-15, 15)) / 10
+    case.weight_kg += Decimal(case.dice.randint(-15, 15)) / 10
     patients.record_weight(
         patient=case.patient,
         weight_kg=case.weight_kg,
@@ -310,6 +347,7 @@ def labs(world: World, case: Case, at: datetime) -> Waiting:
         for test, value, unit in (
             ("creatinine", "1.6" if impaired else "0.9", "mg/dL"),
             ("haemoglobin", "13.1", "g/dL"),
+            ("iga", "140", "mg/dL"),
         ):
             patients.record_lab(
                 patient=case.patient, test=test, value=Decimal(value), unit=unit, by=by
@@ -332,7 +370,7 @@ def ordered(world: World, case: Case, course: Course, at: datetime) -> Waiting:
     """An order from draft to verified, each step by the person whose it is."""
     patient = case.patient
     identity = Identity(initials=patient.initials, birth_year=patient.birth_date.year)
-    prescriber = world.dice.choice(("prescriber", "prescriber", "prescriber2"))
+    prescriber = case.dice.choice(("prescriber", "prescriber", "prescriber2"))
     at = yield at + minutes(30)
     order = orders.draft_order(
         patient=patient, choices=choices(course, at), by=world.by(prescriber, at)

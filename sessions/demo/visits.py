@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sessions.charts import SessionChart, chart_of, for_charts
+from sessions.charts import SessionChart, charts_of, for_charts
 from sessions.demo.people import PASSWORD
-from sessions.demo.world import Case, Told, World
+from sessions.demo.world import Case, Told, World, lot_of
 from sessions.models import (
     Flag,
     FlagAction,
@@ -28,6 +28,7 @@ from sessions.services import (
     vials,
     vitals,
 )
+from sessions.services.acts import Refused
 from sessions.services.rates import Reason
 
 Waiting = Generator[datetime, datetime, Any]
@@ -95,7 +96,7 @@ def prepare(
     world: World, case: Case, session: InfusionSession, nurse: str, at: datetime
 ) -> Waiting:
     """Everything from check-in to Start."""
-    dice, patient = world.dice, case.patient
+    dice, patient = case.dice, case.patient
     at = yield at + minutes(dice.randint(1, 4))
     infusions.check_identity(
         session=session,
@@ -133,8 +134,8 @@ def prepare(
             earliest = max(earliest, given.event_time + wait)
     at = yield max(at + minutes(6), earliest - minutes(12))
     version = session.order.current
+    lot, expiry = lot_of(case, version.product_key, at)
     for grams in version.plan["vials_g"]:
-        lot, expiry = world.lot_of(version.product_key, at)
         vials.add_vial(
             session=session,
             product_key=version.product_key,
@@ -144,16 +145,26 @@ def prepare(
             by=world.by(nurse, at),
         )
     at = yield max(at + minutes(3), earliest - minutes(4))
-    vitals.record_vitals(
-        session=session, reading=reading(world, case), by=world.by(nurse, at)
-    )
+    vitals.record_vitals(session=session, reading=reading(case), by=world.by(nurse, at))
     at = yield max(at + minutes(3), earliest + minutes(1))
-    start(world, session, nurse, at)
+    start(world, case, session, nurse, at)
     return at
 
 
-def start(world: World, session: InfusionSession, nurse: str, at: datetime) -> None:
-    """Pass the warnings that stand, then start at what the pump shows."""
+def start(
+    world: World, case: Case, session: InfusionSession, nurse: str, at: datetime
+) -> None:
+    """Start at what the pump shows, after the warnings that stand were passed."""
+    by = world.by(nurse, at)
+    if case.first_ml_per_h is not None:
+        try:
+            infusions.start(
+                session=session, read_back_ml_per_h=case.first_ml_per_h, by=by
+            )
+        except Refused:
+            pass  # something stands before this Start: look what it is
+        else:
+            return
     fresh = for_charts(InfusionSession.objects).get(pk=session.pk)
     prepared = preparation.prepare(fresh, at=at)
     if prepared.warnings:
@@ -161,13 +172,10 @@ def start(world: World, session: InfusionSession, nurse: str, at: datetime) -> N
             session=session,
             rules=[hold.rule for hold in prepared.warnings],
             reason_code="prescriber",
-            by=world.by(nurse, at),
+            by=by,
         )
-    infusions.start(
-        session=session,
-        read_back_ml_per_h=prepared.first_rung.pump_ml_per_h,
-        by=world.by(nurse, at),
-    )
+    case.first_ml_per_h = prepared.first_rung.pump_ml_per_h
+    infusions.start(session=session, read_back_ml_per_h=case.first_ml_per_h, by=by)
 
 
 def run(
@@ -179,9 +187,13 @@ def run(
     at: datetime,
 ) -> Waiting:
     """Step by step up the ladder, to the end or to a stop."""
-    dice, sets, happened = world.dice, 0, False
+    dice, sets, happened = case.dice, 0, False
     chart = read(session, at)
     while chart.session.stage == Stage.INFUSING:
+        if chart.running.state == "paused":
+            at = yield from come_round(world, case, chart, nurse, at)
+            chart = read(session, at)
+            continue
         running = chart.running
         step_at = running.step_due_at if running.next_rung else None
         wakes = [each for each in (chart.due and chart.due.at, step_at) if each]
@@ -208,7 +220,7 @@ def run(
         saved = vitals.record_vitals(
             session=chart.session,
             chart=chart,
-            reading=reading(world, case),
+            reading=reading(case),
             step_up_to=to.pump_ml_per_h if to else None,
             read_back=bool(to),
             by=world.by(nurse, at),
@@ -221,14 +233,14 @@ def run(
             at = yield at + minutes(2)
             chart = correct(world, saved, nurse, at)
         elif script.walks_away and sets == 3 and chart.running.state == "running":
-            at = yield from walk_away(world, session, nurse, at)
+            at = yield from walk_away(world, case, session, nurse, at)
             chart = read(session, at)
     return at
 
 
 def read(session: InfusionSession, at: datetime) -> SessionChart:
     fresh = for_charts(InfusionSession.objects).get(pk=session.pk)
-    return chart_of(fresh, at=at)
+    return charts_of([fresh], at=at)[0]
 
 
 def event(
@@ -244,7 +256,7 @@ def event(
         saved = vitals.record_vitals(
             session=chart.session,
             chart=chart,
-            reading=reading(world, case, **EVENTS[script.event]),
+            reading=reading(case, **EVENTS[script.event]),
             by=world.by(nurse, at),
         )
         if saved.flag:
@@ -264,7 +276,7 @@ def event(
         action=action,
         to_ml_per_h=lower[0].pump_ml_per_h if action == "reduce" else None,
         read_back=True,
-        onset=at - minutes(world.dice.randint(1, 6)),
+        onset=at - minutes(case.dice.randint(1, 6)),
         by=world.by(nurse, at),
     )
     if script.ignored:
@@ -280,7 +292,7 @@ def event(
         kind="resolved",
         by=world.by(nurse, at),
     )
-    return (yield from go_on(world, chart.session, nurse, at))
+    return (yield from go_on(world, case, chart.session, nurse, at))
 
 
 def answer(
@@ -295,7 +307,7 @@ def answer(
     session = flag.session
     if script.ignored:
         at = yield at + timedelta(days=1)
-    at = yield at + minutes(world.dice.choice((1, 1, 2, 2, 3, 5, 8)))
+    at = yield at + minutes(case.dice.choice((1, 1, 2, 2, 3, 5, 8)))
     by = world.by(nurse, at)
     action = flag.action
     if action == FlagAction.EMERGENCY:
@@ -305,7 +317,7 @@ def answer(
     state = chart.running.state
     stands = action != FlagAction.STOP if state == "paused" else state != "running"
     if milder and script.overrides:
-        code = world.dice.choice(("position", "known", "improving"))
+        code = case.dice.choice(("position", "known", "improving"))
         flags.override_flag(session, flag_id=flag.pk, reason=Reason(code=code), by=by)
     elif action == FlagAction.OBSERVE or stands:
         flags.answer_flag(session, flag_id=flag.pk, action="observe", by=by)
@@ -326,7 +338,7 @@ def answer(
     if flag.priority == FlagPriority.HIGH:
         flags.call_for_flag(session, flag_id=flag.pk, who="Dr Halvorsen", by=by)
     at = yield from settle(world, case, session, nurse, at)
-    return (yield from go_on(world, session, nurse, at))
+    return (yield from go_on(world, case, session, nurse, at))
 
 
 def settle(
@@ -341,7 +353,7 @@ def settle(
         at = yield max(max(waiting), at + minutes(1))
         saved = vitals.record_vitals(
             session=chart.session,
-            reading=reading(world, case, quiet=True),
+            reading=reading(case, quiet=True),
             by=world.by(nurse, at),
         )
         if saved.flag:
@@ -354,13 +366,15 @@ def settle(
     return at
 
 
-def go_on(world: World, session: InfusionSession, nurse: str, at: datetime) -> Waiting:
+def go_on(
+    world: World, case: Case, session: InfusionSession, nurse: str, at: datetime
+) -> Waiting:
     """Resume a paused infusion at what the protocol proposes."""
     chart = read(session, at)
     if chart.running.state != "paused" or chart.open_flags:
         return at
     proposed = chart.restart
-    at = yield at + minutes(world.dice.randint(1, 5))
+    at = yield at + minutes(case.dice.randint(1, 5))
     rates.resume(
         session,
         to_ml_per_h=proposed.ml_per_h,
@@ -370,16 +384,44 @@ def go_on(world: World, session: InfusionSession, nurse: str, at: datetime) -> W
     return at
 
 
+def come_round(
+    world: World, case: Case, chart: SessionChart, nurse: str, at: datetime
+) -> Waiting:
+    """A pause that has not ended by itself: answer what is open, go on or stop."""
+    session = chart.session
+    for raised in chart.open_flags:
+        stop = raised.flag.action in (FlagAction.STOP, FlagAction.EMERGENCY)
+        flags.answer_flag(
+            session,
+            flag_id=raised.flag.pk,
+            action="stop" if stop else "observe",
+            read_back=True,
+            by=world.by(nurse, at),
+        )
+        if stop:
+            return at
+    at = yield from settle(world, case, session, nurse, at)
+    at = yield from go_on(world, case, session, nurse, at)
+    if read(session, at).running.state == "paused":
+        rates.stop(
+            session,
+            read_back=True,
+            reason=Reason(code="prescriber"),
+            by=world.by(nurse, at),
+        )
+    return at
+
+
 def walk_away(
-    world: World, session: InfusionSession, nurse: str, at: datetime
+    world: World, case: Case, session: InfusionSession, nurse: str, at: datetime
 ) -> Waiting:
     """A pause that is nobody's fault."""
     at = yield at + minutes(3)
     rates.pause(
         session, read_back=True, reason=Reason(code="away"), by=world.by(nurse, at)
     )
-    at = yield at + minutes(world.dice.randint(4, 9))
-    return (yield from go_on(world, session, nurse, at))
+    at = yield at + minutes(case.dice.randint(4, 9))
+    return (yield from go_on(world, case, session, nurse, at))
 
 
 def correct(
@@ -412,14 +454,14 @@ def observe(
     at = yield max(until - minutes(2), at + minutes(1))
     saved = vitals.record_vitals(
         session=chart.session,
-        reading=reading(world, case, quiet=True),
+        reading=reading(case, quiet=True),
         by=world.by(nurse, at),
     )
     if saved.flag:
         flags.answer_flag(
             session, flag_id=saved.flag.pk, action="observe", by=world.by(nurse, at)
         )
-    at = yield max(until + minutes(world.dice.randint(1, 6)), at + minutes(2))
+    at = yield max(until + minutes(case.dice.randint(1, 6)), at + minutes(2))
     infusions.discharge(
         session=session,
         outcome=Outcome.STOPPED_EARLY if early else Outcome.COMPLETED,
@@ -430,9 +472,9 @@ def observe(
     return at
 
 
-def reading(world: World, case: Case, *, quiet: bool = False, **shift) -> dict:
+def reading(case: Case, *, quiet: bool = False, **shift) -> dict:
     """A set around the patient's usual; `shift` says how far it departs."""
-    dice, person = world.dice, case.person
+    dice, person = case.dice, case.person
     wide = 1 if quiet else 2
     systolic = person.systolic + dice.randint(-2, 2) * wide + shift.get("systolic", 0)
     temperature = Decimal("36.7") + Decimal(dice.randint(-1, 1)) / 10

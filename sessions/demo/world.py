@@ -9,7 +9,14 @@ from heapq import heappop, heappush
 from itertools import count
 
 from sessions.demo.people import PASSWORD, STAFF, Person
-from sessions.models import Chair, Clinic, Patient, ProtocolVersion, User
+from sessions.models import (
+    Chair,
+    Clinic,
+    InfusionSession,
+    Patient,
+    ProtocolVersion,
+    User,
+)
 from sessions.services import staff
 from sessions.services.acts import Actor
 from sessions.services.clinics import change_clinic, set_up_clinic
@@ -29,8 +36,10 @@ class Case:
     person: Person
     patient: Patient
     weight_kg: Decimal
+    dice: random.Random
     labs_at: datetime | None = None
     consent_until: datetime | None = None
+    first_ml_per_h: Decimal | None = None
 
 
 @dataclass(slots=True)
@@ -39,7 +48,6 @@ class World:
 
     clinic: Clinic
     staff: dict[str, User]
-    dice: random.Random
     free: list[Chair] = field(default_factory=list)
     _load: dict[str, int] = field(default_factory=dict)
 
@@ -63,16 +71,17 @@ class World:
         self.free.append(chair)
         self.free.sort(key=lambda each: each.position)
 
-    def lot_of(self, product: str, at: datetime) -> tuple[str, date]:
-        """Lot and expiry of a vial taken from the shelf: two lots a quarter."""
-        quarter = (at.year * 12 + at.month - 1) // 3
-        letters = "".join(part[0] for part in product.split("_")).upper()
-        series = "AB"[self.dice.random() < 0.3]
-        expiry = at.date().replace(day=1) + timedelta(days=540)
-        return f"{letters}{quarter % 10000:04d}{series}", expiry.replace(day=28)
+
+def lot_of(case: Case, product: str, at: datetime) -> tuple[str, date]:
+    """Lot and expiry of the vials taken from the shelf: two lots a quarter."""
+    quarter = (at.year * 12 + at.month - 1) // 3
+    letters = "".join(part[0] for part in product.split("_")).upper()
+    series = "AB"[case.dice.random() < 0.3]
+    expiry = at.date().replace(day=1) + timedelta(days=540)
+    return f"{letters}{quarter % 10000:04d}{series}", expiry.replace(day=28)
 
 
-def open_clinic(*, at: datetime, time_zone: str, dice: random.Random) -> World:
+def open_clinic(*, at: datetime, time_zone: str) -> World:
     """Set the clinic up, hire its staff and put its protocol in force."""
     username, name, _, _ = STAFF[0]
     clinic, admin = set_up_clinic(
@@ -86,7 +95,7 @@ def open_clinic(*, at: datetime, time_zone: str, dice: random.Random) -> World:
         is_demo=True,
         by=Actor.of(user=None, clinic=None, at=at, workstation="demo"),
     )
-    world = World(clinic, {username: admin}, dice)
+    world = World(clinic, {username: admin})
     for username, name, credential, role in STAFF[1:]:
         user, _ = staff.add_staff(
             username=username,
@@ -97,10 +106,7 @@ def open_clinic(*, at: datetime, time_zone: str, dice: random.Random) -> World:
             by=world.by("admin", at),
         )
         world.staff[username] = user
-    for user in world.staff.values():
-        # A password costs a third of a second to check; the story signs hundreds of
-        # records, and knows the password of its own people.
-        user.check_password = PASSWORD.__eq__
+    know_passwords(world)
     world.clinic = change_clinic(
         clinic=clinic,
         changes={"phone": "555 0142", "emergency_number": "2222"},
@@ -111,6 +117,25 @@ def open_clinic(*, at: datetime, time_zone: str, dice: random.Random) -> World:
     approve_version(version=version, by=world.by("prescriber", at))
     world.free = list(world.clinic.chairs.all())
     return world
+
+
+def come_back(clinic: Clinic) -> World:
+    """The world of a demo clinic that exists: its staff, and the chairs free now."""
+    staff = {user.username: user for user in User.objects.filter(clinic=clinic)}
+    world = World(clinic, staff)
+    know_passwords(world)
+    taken = InfusionSession.objects.of(clinic).in_a_chair().values("chair")
+    world.free = list(clinic.chairs.filter(active=True).exclude(pk__in=taken))
+    return world
+
+
+def know_passwords(world: World) -> None:
+    """Spare the story what a password costs to check: a third of a second each time.
+
+    It signs hundreds of records, and knows the passwords of its own people.
+    """
+    for user in world.staff.values():
+        user.check_password = PASSWORD.__eq__
 
 
 def tell(stories: Iterable[Told], *, until: datetime) -> None:

@@ -1,12 +1,13 @@
 """Make the demo clinic, and say how to sign in."""
 
+import gc
 from time import monotonic
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from sessions.demo.people import PASSWORD, STAFF
-from sessions.demo.story import build
+from sessions.demo.story import build, build_past
 from sessions.models import Clinic
 
 
@@ -20,19 +21,23 @@ class Command(BaseCommand):
             help="do nothing when there is a clinic; print the log-ins of a demo",
         )
         parser.add_argument(
-            "--finished",
-            type=int,
-            default=250,
-            help="about how many finished sessions lie behind it",
+            "--past",
+            action="store_true",
+            help="tell those patients of the past who are not told yet",
         )
 
     def handle(self, *args, **options) -> None:
+        gc.disable()  # a short life leaves little garbage
         clinic = Clinic.objects.first()
+        if options["past"]:
+            if clinic and clinic.is_demo:
+                build_past(clinic, timezone.now())
+            return
         if clinic is None:
             self.stdout.write("Making the demo clinic …", ending="")
             self.stdout.flush()
             began = monotonic()
-            clinic = build(timezone.now(), finished=options["finished"]).clinic
+            clinic = build(timezone.now()).clinic
             self.stdout.write(f" {monotonic() - began:.0f} s")
         elif not options["if_empty"]:
             raise CommandError("There is a clinic already. `make clean-start` first.")
