@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import TextChoices
 
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import (
@@ -16,45 +17,18 @@ from sessions.forms.fields import (
     PlainText,
     WholeField,
 )
-from sessions.models import Answer, Chair, OrderVersion, Outcome, User
+from sessions.models import (
+    Answer,
+    Chair,
+    DischargeReason,
+    EndReason,
+    HardStopReason,
+    OrderVersion,
+    Outcome,
+    User,
+    WarningReason,
+)
 from sessions.rules.quantities import exact, plain
-
-PASS_REASONS = {
-    "planned": "The plan allows for it",
-    "prescriber": "The prescriber knows and agrees",
-    "unchanged": "Known, and unchanged for this patient",
-    "waived": "Not needed for this patient",
-    "other": "Other",
-}
-"""Why a warning does not hold the Start."""
-
-OVERRIDE_REASONS = {
-    "benefit": "Benefit outweighs the risk",
-    "measures": "Measures are in place",
-    "examined": "I examined the patient",
-    "other": "Other",
-}
-"""Why a prescriber starts in spite of a hard stop."""
-
-END_REASONS = {
-    "completed": "The volume is in",
-    "prescriber": "Prescriber's decision",
-    "patient": "Patient's wish",
-    "reaction": "Reaction",
-    "line": "No vein, line lost",
-    "product": "Product: vial broken, particles",
-    "time": "The clinic closes",
-    "other": "Other",
-}
-
-DISCHARGE_REASONS = {
-    "prescriber": "The prescriber agrees",
-    "patient": "Patient's wish, told of the risk",
-    "accompanied": "Goes home accompanied",
-    "not_possible": "A set could not be taken",
-    "other": "Other",
-}
-"""Why a patient goes although a criterion is not met."""
 
 GAUGES = ("24 G", "22 G", "20 G", "18 G", "Port", "PICC")
 SITES = (
@@ -129,14 +103,10 @@ PASSWORD = {
 }
 
 
-def _choices(words: Mapping[str, str]) -> list[tuple[str, str]]:
-    return list(words.items())
-
-
-def _reason(words: Mapping[str, str], **options) -> forms.ChoiceField:
+def _reason(reasons: type[TextChoices], **options) -> forms.ChoiceField:
     options.setdefault("label", "Reason")
     return forms.ChoiceField(
-        choices=_choices(words), widget=forms.RadioSelect, **options
+        choices=reasons.choices, widget=forms.RadioSelect, **options
     )
 
 
@@ -378,7 +348,7 @@ class WarningsForm(ClinicForm):
     rules = forms.MultipleChoiceField(
         widget=forms.CheckboxSelectMultiple, label="Warnings"
     )
-    reason_code = _reason(PASS_REASONS)
+    reason_code = _reason(WarningReason)
     reason_text = PlainText(required=False, max_length=400, label="In words")
 
     def __init__(self, *args, warnings: Sequence[tuple[str, str]], **options) -> None:
@@ -394,7 +364,7 @@ class OverrideForm(ClinicForm):
     """A prescriber's override of one hard stop, with the password."""
 
     rule = forms.CharField(max_length=40, widget=forms.HiddenInput)
-    reason_code = _reason(OVERRIDE_REASONS)
+    reason_code = _reason(HardStopReason)
     reason_text = PlainText(required=False, max_length=400, label="In words")
     password = forms.CharField(**PASSWORD)
 
@@ -431,7 +401,7 @@ class CancelForm(ClinicForm):
 class EndForm(ClinicForm):
     """When and why the infusion ended, and what the pump counted."""
 
-    reason_code = _reason(END_REASONS, label="Why it ends")
+    reason_code = _reason(EndReason, label="Why it ends")
     reason_text = PlainText(required=False, max_length=400, label="In words")
     pump_ml = NumberField(
         required=False,
@@ -470,7 +440,7 @@ class DischargeForm(ClinicForm):
     outcome = forms.ChoiceField(
         choices=Outcome.choices, widget=forms.RadioSelect, label="Outcome"
     )
-    reason_code = _reason(DISCHARGE_REASONS, required=False)
+    reason_code = _reason(DischargeReason, required=False)
     reason_text = PlainText(required=False, max_length=400, label="In words")
     password = forms.CharField(**PASSWORD)
 

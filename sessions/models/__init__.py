@@ -15,7 +15,10 @@ from sessions.models.infusions import (
     IN_A_CHAIR,
     STAGE_MOVES,
     Answer,
+    DischargeReason,
+    EndReason,
     GateOverride,
+    HardStopReason,
     IdentityCheck,
     InfusionSession,
     LineCheck,
@@ -25,6 +28,7 @@ from sessions.models.infusions import (
     Stage,
     StageChange,
     Start,
+    WarningReason,
 )
 from sessions.models.medicines import GivenMedicine
 from sessions.models.orders import (
@@ -84,6 +88,8 @@ __all__ = [
     "ClinicalRow",
     "Consciousness",
     "Consent",
+    "DischargeReason",
+    "EndReason",
     "Flag",
     "FlagAction",
     "FlagEvent",
@@ -91,6 +97,7 @@ __all__ = [
     "GateOverride",
     "GivenMedicine",
     "Grade",
+    "HardStopReason",
     "Height",
     "IdentityCheck",
     "InfusionSession",
@@ -135,6 +142,7 @@ __all__ = [
     "VialEnd",
     "VitalSigns",
     "VitalsPurpose",
+    "WarningReason",
     "Weight",
     "instant",
 ]

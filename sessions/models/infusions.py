@@ -198,6 +198,48 @@ class LineCheck(SessionRow):
     vip_score = Count(low=0, high=5, default=0)
 
 
+class WarningReason(models.TextChoices):
+    """Why a warning does not hold the Start."""
+
+    PLANNED = "planned", "The plan allows for it"
+    PRESCRIBER = "prescriber", "The prescriber knows and agrees"
+    UNCHANGED = "unchanged", "Known, and unchanged for this patient"
+    WAIVED = "waived", "Not needed for this patient"
+    OTHER = "other", "Other"
+
+
+class HardStopReason(models.TextChoices):
+    """Why a prescriber starts in spite of a hard stop."""
+
+    BENEFIT = "benefit", "Benefit outweighs the risk"
+    MEASURES = "measures", "Measures are in place"
+    EXAMINED = "examined", "I examined the patient"
+    OTHER = "other", "Other"
+
+
+class EndReason(models.TextChoices):
+    """Why an infusion ends."""
+
+    COMPLETED = "completed", "The volume is in"
+    PRESCRIBER = "prescriber", "Prescriber's decision"
+    PATIENT = "patient", "Patient's wish"
+    REACTION = "reaction", "Reaction"
+    LINE = "line", "No vein, line lost"
+    PRODUCT = "product", "Product: vial broken, particles"
+    TIME = "time", "The clinic closes"
+    OTHER = "other", "Other"
+
+
+class DischargeReason(models.TextChoices):
+    """Why a patient goes although a criterion is not met."""
+
+    PRESCRIBER = "prescriber", "The prescriber agrees"
+    PATIENT = "patient", "Patient's wish, told of the risk"
+    ACCOMPANIED = "accompanied", "Goes home accompanied"
+    NOT_POSSIBLE = "not_possible", "A set could not be taken"
+    OTHER = "other", "Other"
+
+
 class GateOverride(SessionRow):
     """A warning passed with a coded reason, or a hard stop with a signature (C3)."""
 
@@ -205,7 +247,7 @@ class GateOverride(SessionRow):
     reason_code = Text(max_length=40)
     reason_text = Text(max_length=400, blank=True)
     found = Prose(max_length=1000, blank=True)
-    """What the rule had found, word for word; a hard stop that finds more holds again."""
+    """What the rule had found; a hard stop that finds something else holds again."""
 
 
 class Start(SessionRow):

@@ -8,6 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError
+from django.db.models import TextChoices
 
 from sessions.charts import charts_of
 from sessions.models import (
@@ -15,8 +16,11 @@ from sessions.models import (
     STAGE_MOVES,
     Answer,
     Chair,
+    DischargeReason,
+    EndReason,
     Flag,
     GateOverride,
+    HardStopReason,
     IdentityCheck,
     InfusionSession,
     LineCheck,
@@ -32,6 +36,7 @@ from sessions.models import (
     StageChange,
     Start,
     User,
+    WarningReason,
 )
 from sessions.rules.quantities import plain
 from sessions.services import preparation, vials
@@ -384,7 +389,7 @@ def pass_warnings(
     reason_text: str = "",
 ) -> list[GateOverride]:
     """Go on in spite of these warnings, for one coded reason (C3)."""
-    _require_reason(reason_code, reason_text)
+    _require_reason(WarningReason, reason_code, reason_text)
     with act("infusion.pass-warnings", by=by, patient=session.patient) as done:
         header = locked(session)
         _require_stage(header, BEFORE_START)
@@ -413,7 +418,7 @@ def override_gate(
 
     What is simply not done yet (identity, vials, baseline) nobody can override.
     """
-    _require_reason(reason_code, reason_text)
+    _require_reason(HardStopReason, reason_code, reason_text)
     with act("infusion.override", by=by, patient=session.patient) as done:
         header = locked(session)
         _require_stage(header, BEFORE_START)
@@ -432,8 +437,11 @@ def override_gate(
     return row
 
 
-def _require_reason(reason_code: str, reason_text: str) -> None:
-    if not reason_code:
+def _require_reason(
+    known: type[TextChoices], reason_code: str, reason_text: str
+) -> None:
+    """Refuse a code that is not on the list, and "other" without words."""
+    if reason_code not in known.values:
         raise Refused("Choose a reason.", field="reason_code")
     if reason_code == "other" and not reason_text.strip():
         raise Refused("Say what the other reason is.", field="reason_text")
@@ -560,7 +568,7 @@ def end_infusion(
     *,
     session: InfusionSession,
     by: Actor,
-    reason_code: str = "completed",
+    reason_code: str = EndReason.COMPLETED,
     reason_text: str = "",
     event_time: datetime | None = None,
     pump_ml: Decimal | None = None,
@@ -609,13 +617,13 @@ def append_end(
         )
     given, total = chart.volume_ml, chart.total_ml
     early = given < total * (1 - preparation.SHORT_OF_DOSE)
-    if early and reason_code == "completed":
+    if early and reason_code == EndReason.COMPLETED:
         raise Refused(
             f"By the recorded rates {plain(given, 1)} of {plain(total)} mL are in. "
             "Choose why it ends early, or correct the time.",
             field="reason_code",
         )
-    _require_reason(reason_code, reason_text)
+    _require_reason(EndReason, reason_code, reason_text)
     change = RateChange.objects.create(
         session=header,
         kind=RateKind.END,
@@ -629,7 +637,9 @@ def append_end(
     waste = vials.append_ends(
         header,
         given_ml=given,
-        reason="rest after the dose" if reason_code == "completed" else "ended early",
+        reason="rest after the dose"
+        if reason_code == EndReason.COMPLETED
+        else "ended early",
         by=by,
         event_time=event_time,
     )
@@ -670,8 +680,8 @@ def discharge(
                 f"Not every criterion is met: {words}. Choose a reason to go on.",
                 field="reason_code",
             )
-        if reason_code == "other" and not reason_text.strip():
-            raise Refused("Say what the other reason is.", field="reason_text")
+        if reason_code:
+            _require_reason(DischargeReason, reason_code, reason_text)
         for criterion in unmet:
             GateOverride.objects.create(
                 session=header,

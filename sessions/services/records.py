@@ -144,7 +144,7 @@ def _compared(chart: SessionChart, paused: int) -> Iterable[Compared]:
     yield Compared("End", planned_end, ended)
     highest, tolerated = _highest(chart), highest_tolerated(chart)
     top = max((rung.pump_ml_per_h for rung in chart.steps), default=None)
-    yield Compared("Highest rate", _rate(chart, top), _rate(chart, highest))
+    yield Compared("Highest rate", _pump(top), _pump(highest))
     yield Compared("Highest tolerated", "–", _rate(chart, tolerated))
 
 
@@ -168,6 +168,10 @@ def highest_tolerated(chart: SessionChart) -> Decimal | None:
     bad = [rate for rate in bad if rate]
     good = [rate for rate in rates if not bad or rate < min(bad)]
     return good[-1] if good else None
+
+
+def _pump(rate: Decimal | None) -> str:
+    return f"{plain(rate)} mL/h" if rate else "–"
 
 
 def _rate(chart: SessionChart, rate: Decimal | None) -> str:

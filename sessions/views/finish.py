@@ -7,21 +7,45 @@ from django.utils import timezone
 
 from sessions.access import ClinicRequest, access, actor, session_in_reach
 from sessions.charts import chart_of
+from sessions.drawing import draw
 from sessions.forms.infusions import (
-    DISCHARGE_REASONS,
-    OVERRIDE_REASONS,
-    PASS_REASONS,
     DischargeForm,
     EndForm,
     ErrorForm,
 )
-from sessions.models import Outcome, Stage
+from sessions.models import (
+    DischargeReason,
+    EndReason,
+    HardStopReason,
+    Outcome,
+    RateReason,
+    ResumeReason,
+    Stage,
+    WarningReason,
+)
 from sessions.services import infusions, preparation
 from sessions.services.acts import Refused, view_of
 from sessions.services.records import record_of
 from sessions.views.preparation import answer_words
 from sessions.views.saving import SAVED, save
 from sessions.views.visits import banner_of
+
+REASONS = (
+    dict(ResumeReason.choices)
+    | dict(RateReason.choices)
+    | dict(EndReason.choices)
+    | {
+        "planned": "As planned",
+        "tolerated": "Tolerated",
+        "protocol": "As the protocol proposes",
+    }
+)
+"""Every coded reason of a rate or its end in words, for the record."""
+GATE_REASONS = (
+    dict(DischargeReason.choices)
+    | dict(HardStopReason.choices)
+    | dict(WarningReason.choices)
+)
 
 
 @access("chart", methods=("GET", "POST"))
@@ -82,7 +106,6 @@ def discharge(request: ClinicRequest, pk: int) -> HttpResponse:
         request.POST or None,
         clinic=request.clinic,
         at=at,
-        initial={"outcome": _likely_outcome(chart)},
     )
     status = 200
     if request.method == "POST":
@@ -119,12 +142,6 @@ def discharge(request: ClinicRequest, pk: int) -> HttpResponse:
     return render(request, "infusions/discharge.html", context, status=status)
 
 
-def _likely_outcome(chart) -> str:
-    """Completed when the dose is in; otherwise somebody has to say."""
-    whole = chart.total_ml * (1 - preparation.SHORT_OF_DOSE)
-    return Outcome.COMPLETED if chart.volume_ml >= whole else Outcome.STOPPED_EARLY
-
-
 @access("view_patient")
 def show_record(request: ClinicRequest, pk: int) -> HttpResponse:
     """One visit on paper: planned against actual, and all that happened (H4)."""
@@ -138,8 +155,13 @@ def show_record(request: ClinicRequest, pk: int) -> HttpResponse:
         "session": session,
         "record": record,
         "checked": answer_words(session, record.chart.screening),
-        "reasons": PASS_REASONS | OVERRIDE_REASONS | DISCHARGE_REASONS,
-        "banner": banner_of(session),
+        "drawing": draw(record.chart),
+        "reasons": REASONS,
+        "gate_reasons": GATE_REASONS,
+        "banner": banner_of(
+            session,
+            weight=record.chart.start.weight if record.chart.start else None,
+        ),
         "now": at,
     }
     return render(request, "infusions/record.html", context)

@@ -14,8 +14,6 @@ from sessions.catalogue.gate import risk_factors
 from sessions.catalogue.labs import lab_tests, unit_words
 from sessions.forms.base import ClinicForm
 from sessions.forms.infusions import (
-    OVERRIDE_REASONS,
-    PASS_REASONS,
     QUESTIONS,
     ChecksForm,
     IdentityForm,
@@ -31,12 +29,14 @@ from sessions.forms.vials import VialForm
 from sessions.forms.vitals import VitalsForm, earliest_of
 from sessions.models import (
     Answer,
+    HardStopReason,
     InfusionSession,
     Presence,
     Screening,
     Stage,
     VitalSigns,
     VitalsPurpose,
+    WarningReason,
 )
 from sessions.rules.quantities import plain
 from sessions.services import infusions, patients, preparation
@@ -347,7 +347,7 @@ def _context(
             request, prepared.before, bound.get("premedication")
         ),
         "last_day": _last_day(prepared),
-        "reasons": PASS_REASONS | OVERRIDE_REASONS,
+        "reasons": dict(WarningReason.choices) | dict(HardStopReason.choices),
         "may_chart": may_chart,
         "may_override": request.user.may("override_hard_stop"),
         "banner": banner_of(
