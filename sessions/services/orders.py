@@ -876,6 +876,7 @@ def document_of(made: Plan, facts: Facts, choices: Choices) -> dict[str, Any]:
         "because": {
             "at_risk": list(facts.at_risk_because),
             "treat_at_risk": choices.treat_at_risk,
+            "weight_basis": choices.weight_basis,
             "experience": facts.start.because,
             "experience_by_record": facts.start.experience,
             "override_reason": choices.override_reason,

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 
 from sessions.access import access, actor, order_in_reach, patient_in_reach
+from sessions.catalogue.indications import indications
 from sessions.forms.orders import (
     STATUSES,
     OrderForm,
@@ -38,6 +39,7 @@ from sessions.models import (
 )
 from sessions.persons import person_of
 from sessions.rules.findings import Action
+from sessions.rules.labels import Regimen
 from sessions.rules.policy import Policy
 from sessions.rules.quantities import plain
 from sessions.rules.thresholds import Person
@@ -251,6 +253,7 @@ def _wizard(request, patient, kind, *, order=None, initial=None, **options):
     person = person_of(patient, clinic=clinic, at=at)
     if order is not None and form.is_bound is False:
         shown = _previewed(patient, choices_of_version(order), clinic, at)
+        shown["regimens"] = regimens_of(initial["regimen"], order.current.product_key)
     elif form.is_bound:
         shown = _preview(request, patient, at)
     else:
@@ -314,7 +317,7 @@ def choices_of_version(order: Order) -> Choices:
         days=version.days,
         interval_weeks=version.interval_weeks,
         cycles=version.cycles,
-        weight_basis=version.weight_basis,
+        weight_basis=because.get("weight_basis", version.weight_basis),
         treat_at_risk=because["treat_at_risk"],
         experience=version.experience if version.experience != by_record else "",
     )
@@ -344,10 +347,35 @@ def preview(request, patient_pk):
 def _preview(request, patient, at) -> dict[str, Any]:
     form = PreviewForm(request.POST, clinic=request.clinic, at=at, changing=True)
     form.is_valid()
-    if not form.computable:
-        return {"waiting": True, "typed_errors": form.typed_errors}
-    shown = _previewed(patient, _choices(form), request.clinic, at)
-    return shown | {"typed_errors": form.typed_errors}
+    values = form.cleaned_data
+    shown = {"typed_errors": form.typed_errors, "waiting": not form.computable}
+    if values.get("regimen"):
+        shown["regimens"] = regimens_of(values["regimen"], values.get("product", ""))
+    if form.computable:
+        shown |= _previewed(patient, _choices(form), request.clinic, at)
+    return shown
+
+
+def regimens_of(chosen: str, product_key: str) -> list[dict[str, Any]]:
+    """Every published regimen of the chosen indication, as it stands for a product."""
+    key, _, place = chosen.partition(":")
+    found = indications()[key]
+    return [
+        {
+            "regimen": regimen,
+            "chosen": index == int(place),
+            "standing": _standing(regimen, product_key),
+        }
+        for index, regimen in enumerate(found.regimens)
+    ]
+
+
+def _standing(regimen: Regimen, product_key: str) -> str:
+    if regimen.investigational:
+        return "investigational"
+    if not product_key:
+        return "labelled" if regimen.labelled_products else "off-label"
+    return "labelled" if product_key in regimen.labelled_products else "off-label"
 
 
 def _previewed(patient, choices: Choices, clinic, at) -> dict[str, Any]:
