@@ -48,6 +48,7 @@ run: $(VENV)/installed .env
 	@address="$${ADDRESS:-$$(sed -n 's/^ADDRESS=//p' .env)}"; \
 	address="$${address:-127.0.0.1:8000}"; \
 	echo "IVIG Clinic answers at http://$$address/ (Ctrl+C stops it)."; \
+	nice $(MANAGE) demo --past & \
 	exec $(BIN)/gunicorn ivig_clinic.wsgi --bind "$$address" --workers 2 --threads 4 \
 	  --no-control-socket --log-level warning
 

@@ -15,7 +15,7 @@ from sessions.demo.visits import EVENTS, Script, Waiting, minutes, visit
 from sessions.demo.world import Case, Told, World, come_back, open_clinic, tell
 from sessions.models import Clinic, Order, Patient, Presence, Purpose
 from sessions.services import infusions, orders, patients
-from sessions.services.orders import Choices, Identity, MedicineChoice
+from sessions.services.orders import Choices, Identity, MedicineChoice, Telephone
 
 ZONES = (
     *("Europe/Dublin", "America/New_York", "America/Los_Angeles"),
@@ -83,7 +83,7 @@ def build(now: datetime, *, visits_before: int = 1, past: int = FIRST_PAST) -> W
     zone = zone_for(now)
     with transaction.atomic():
         world = open_clinic(at=now - timedelta(days=745), time_zone=zone.key)
-        careers = [*of_today(world, now, zone, visits_before)]
+        careers = [*of_today(world, now, zone, visits_before), *paper(world, now)]
         careers += [story for _, story in of_the_past(world, now, zone)][:past]
         tell(careers, until=now)
     return world
@@ -133,6 +133,16 @@ def of_today(
         yield career(world, person, number, dice, [visits])
 
 
+def paper(world: World, now: datetime) -> Iterator[Told]:
+    """Orders that wait for somebody: a draft, one to verify, one to countersign."""
+    for number, state, ago in (
+        (33, "draft", 200),
+        (34, "signed", 95),
+        (35, "said", 40),
+    ):
+        yield waiting_order(world, number, state, now - minutes(ago))
+
+
 def of_the_past(
     world: World, now: datetime, zone: ZoneInfo
 ) -> Iterator[tuple[int, Told]]:
@@ -174,15 +184,16 @@ def any_script(dice: random.Random) -> Script:
     event = ""
     if throw < 0.11:
         event = dice.choice(("headache", "flushing", "nausea", "headache", "chills"))
-    elif throw < 0.14:
-        event = dice.choice(("back", "urticaria", "chest"))
-    elif throw < 0.25:
+    elif throw < 0.16:
+        event = dice.choice(("back", "urticaria", "chest", "chills"))
+    elif throw < 0.27:
         event = dice.choice(tuple(EVENTS))
     return Script(
         event=event,
         at_set=dice.randint(1, 4),
         late_sets=dice.choice((0, 0, 0.1, 0.3)),
         correction=dice.random() < 0.05,
+        late_entry=dice.random() < 0.2,
         walks_away=dice.random() < 0.05,
         overrides=dice.random() < 0.3,
     )
@@ -380,6 +391,25 @@ def ordered(world: World, case: Case, course: Course, at: datetime) -> Waiting:
     at = yield at + minutes(90)
     orders.verify_order(order=order, identity=identity, by=world.by("pharmacist", at))
     return Order.objects.select_related("patient", "clinic", "current").get(pk=order.pk)
+
+
+def waiting_order(world: World, number: int, state: str, at: datetime) -> Told:
+    """A second order for somebody who is known, as far as it has come today."""
+    at = yield at
+    patient = Patient.objects.get(clinic=world.clinic, mrn=mrn_of(number))
+    identity = Identity(initials=patient.initials, birth_year=patient.birth_date.year)
+    course = PEOPLE[number].course
+    telephone = Telephone(prescriber=world.staff["prescriber2"], read_back=True)
+    order = orders.draft_order(
+        patient=patient,
+        choices=choices(course, at),
+        telephone=telephone if state == "said" else None,
+        identity=identity if state == "said" else None,
+        by=world.by("charge" if state == "said" else "prescriber", at),
+    )
+    if state == "signed":
+        at = yield at + minutes(4)
+        orders.sign_order(order=order, identity=identity, by=world.by("prescriber", at))
 
 
 def choices(course: Course, at: datetime) -> Choices:

@@ -51,6 +51,7 @@ class Script:
     correction: bool = False
     walks_away: bool = False
     overrides: bool = False
+    late_entry: bool = False
 
 
 EVENTS: dict[str, dict[str, Any]] = {
@@ -217,10 +218,12 @@ def run(
             chart = read(session, at)
             continue
         to = running.next_rung if step_at and step_at <= at else None
+        written_late = script.late_entry and sets == 4 and not to
         saved = vitals.record_vitals(
             session=chart.session,
             chart=chart,
             reading=reading(case),
+            event_time=at - minutes(18) if written_late else None,
             step_up_to=to.pump_ml_per_h if to else None,
             read_back=bool(to),
             by=world.by(nurse, at),

@@ -1,6 +1,7 @@
 """Make the demo clinic, and say how to sign in."""
 
 import gc
+from contextlib import suppress
 from time import monotonic
 
 from django.core.management.base import BaseCommand, CommandError
@@ -31,7 +32,8 @@ class Command(BaseCommand):
         clinic = Clinic.objects.first()
         if options["past"]:
             if clinic and clinic.is_demo:
-                build_past(clinic, timezone.now())
+                with suppress(KeyboardInterrupt):  # the next start takes it up again
+                    build_past(clinic, timezone.now())
             return
         if clinic is None:
             self.stdout.write("Making the demo clinic …", ending="")
