@@ -12,7 +12,7 @@ from django.utils import timezone
 from sessions.catalogue.labs import LabTest, lab_tests, unit_words
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import DayField, MomentField, NumberField, PlainText
-from sessions.models import Height, Patient, Presence, Severity, Sex, Weight
+from sessions.models import AuditEntry, Height, Patient, Presence, Severity, Sex, Weight
 from sessions.rules.bodies import age_years, height_questions, weight_questions
 from sessions.rules.names import Named
 from sessions.rules.quantities import NumberError, parse_decimal, plain
@@ -36,7 +36,6 @@ class SearchForm(forms.Form):
         label="Name, MRN or birth date",
         widget=forms.TextInput(attrs={"type": "search", "autocomplete": "off"}),
     )
-    page = forms.CharField(required=False, max_length=6)
 
     @property
     def page_number(self) -> int:
@@ -44,7 +43,19 @@ class SearchForm(forms.Form):
         return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 1
 
 
-class PatientForm(ClinicForm):
+class AskingForm(ClinicForm):
+    """A form that does not ask again about what it has already saved.
+
+    After the first answer a resend would find itself: a person with that very name, a
+    weight that has just become the last. The door answers it as the first time (I10).
+    """
+
+    def ask(self, field: str, question: str) -> None:
+        if not AuditEntry.objects.filter(key=self.key).exists():
+            super().ask(field, question)
+
+
+class PatientForm(AskingForm):
     """A person; somebody who is easily confused with another is asked about."""
 
     mrn = PlainText(max_length=40, label="MRN")
@@ -108,7 +119,7 @@ def _described(patient: Patient, why: str) -> str:
     return f"{patient}, born {born.day} {born:%b %Y}, MRN {patient.mrn} ({why})"
 
 
-class RowForm(ClinicForm):
+class RowForm(AskingForm):
     """One row about a patient; with `corrects` it replaces that row and asks why."""
 
     event_time = MomentField(required=False, label=MEASURED)

@@ -38,9 +38,13 @@ class PatientQuerySet(ClinicalQuerySet):
             )
         return self.filter(every)
 
+    def names(self) -> Self:
+        """Only what tells one person from another: for comparing many."""
+        return self.only("clinic_id", "mrn", "family_name", "given_names", "birth_date")
+
     def similar_to(self, person: Named, *, but: int | None = None) -> list:
         """Pairs of patient and reason for everybody easily confused with `person`."""
-        return alike(person, self, but=but)
+        return alike(person, self.names(), but=but)
 
 
 def alike(person: Named, people: Iterable, *, but: int | None = None) -> list:

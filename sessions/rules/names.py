@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 NEAR = 2
 """Names this many slips of a key apart, or fewer, count as similar (hazard H1).
@@ -32,6 +33,7 @@ _INSIDE_A_WORD = re.compile(r"['`\u2019\u02bc.]")
 _BETWEEN_WORDS = re.compile(r"[\s,\-\u2010-\u2015/]+")
 
 
+@lru_cache(maxsize=65_536)
 def folded(text: str) -> str:
     """The text as search compares it: no case, no accents, apostrophes or hyphens.
 
@@ -89,8 +91,8 @@ def similar(one: Named, other: Named) -> str:
     """Say in words why two people are easily confused; empty when they are not.
 
     The rule, in this order: same birth date with the same surname or given name; same
-    name; surname and given name swapped; surname and given name together at most two
-    slips of a key apart; same birth date.
+    name; surname and given name swapped; surname and (first) given name together at
+    most two slips of a key apart; same birth date.
     """
     family, given = folded(one.family_name), folded(one.given_names)
     other_family, other_given = folded(other.family_name), folded(other.given_names)
@@ -110,16 +112,18 @@ def similar(one: Named, other: Named) -> str:
 def _near(family: str, given: str, other_family: str, other_given: str) -> bool:
     """Whether both names together are at most `NEAR` slips apart.
 
-    A name of three letters or fewer may differ by one slip only: Li and Xu are two
-    slips apart and not alike.
+    A second given name may be left out. A name of three letters or fewer may differ by
+    one slip only: Li and Xu are two slips apart and not alike.
     """
     apart = slips(family, other_family, NEAR)
     if apart > _allowed(family, other_family):
         return False
-    given_apart = slips(given, other_given, NEAR)
-    if given_apart > _allowed(given, other_given):
-        return False
-    return apart + given_apart <= NEAR
+    first, other_first = given.split(" ")[0], other_given.split(" ")[0]
+    pairs = ((given, other_given), (first, other_first))
+    return any(
+        (found := slips(*pair, NEAR)) <= _allowed(*pair) and apart + found <= NEAR
+        for pair in pairs
+    )
 
 
 def _allowed(one: str, other: str) -> int:

@@ -146,7 +146,7 @@ def _with_similar(
     request: ClinicRequest, people: list[Patient]
 ) -> list[tuple[Patient, list[tuple[Patient, str]]]]:
     """Each patient of a page with those of the clinic who are easily confused."""
-    everybody = list(Patient.objects.of(request.clinic)) if people else []
+    everybody = list(Patient.objects.of(request.clinic).names()) if people else []
     return [
         (patient, alike(named(patient), everybody, but=patient.pk))
         for patient in people
@@ -348,7 +348,7 @@ def _page(
     `fresh` is false while a form that only has errors keeps the version it was
     drawn from.
     """
-    everybody = list(Patient.objects.of(request.clinic))
+    everybody = Patient.objects.of(request.clinic).names()
     may_edit = request.user.may("edit_patient")
     forms = {kind: _form(kind, person, None) for kind in KINDS} if may_edit else {}
     context = {
