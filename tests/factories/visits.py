@@ -153,37 +153,67 @@ def checked_in(
     return fresh(visit)
 
 
-def ready(visit: InfusionSession, *, nurse: User, at: datetime) -> InfusionSession:
-    """Do everything that holds the Start, as on an ordinary morning."""
+def ready(
+    visit: InfusionSession,
+    *,
+    nurse: User,
+    at: datetime,
+    skip: frozenset[str] | set[str] = frozenset(),
+    answers: dict | None = None,
+    reading: dict | None = None,
+    weight_kg: str = "72",
+) -> InfusionSession:
+    """Do what holds the Start, as on an ordinary morning, except what is skipped."""
     actor, patient = by(nurse, at), visit.patient
-    infusions.check_identity(
-        session=visit,
-        initials=patient.initials,
-        birth_year=patient.birth_date.year,
-        by=actor,
-    )
-    patients.record_weight(
-        patient=patient, weight_kg=Decimal("72"), as_typed="72 kg", by=actor
-    )
-    infusions.attest_checks(
-        session=visit, answers=preparation.AS_USUAL, by=actor
-    )
-    infusions.record_line(
-        session=visit, site="left forearm", gauge="22 G", by=actor
-    )
-    for number, grams in enumerate(("20", "10")):
-        vials.add_vial(
+    if "identity" not in skip:
+        infusions.check_identity(
             session=visit,
-            product_key="privigen_10",
-            grams=Decimal(grams),
-            lot="P100512345",
-            expiry=(at + timedelta(days=600)).date(),
-            serial=f"S{visit.pk}-{number}",
+            initials=patient.initials,
+            birth_year=patient.birth_date.year,
             by=actor,
         )
-    record_vitals(session=visit, reading=READING, by=actor, purpose="baseline")
-    pass_all_warnings(fresh(visit), nurse=nurse, at=at)
+    if "weight" not in skip:
+        patients.record_weight(
+            patient=patient,
+            weight_kg=Decimal(weight_kg),
+            as_typed=f"{weight_kg} kg",
+            by=actor,
+        )
+    if "checks" not in skip:
+        infusions.attest_checks(
+            session=visit,
+            answers=preparation.AS_USUAL | (answers or {}),
+            detail="as told" if answers else "",
+            by=actor,
+        )
+    if "line" not in skip:
+        infusions.record_line(
+            session=visit, site="left forearm", gauge="22 G", by=actor
+        )
+    sizes = {"vials": (), "second vial": ("20",)}
+    wanted = next((sizes[name] for name in sizes if name in skip), ("20", "10"))
+    for number, grams in enumerate(wanted):
+        vial(visit, nurse=nurse, at=at, grams=grams, serial=f"S{visit.pk}-{number}")
+    if "baseline" not in skip:
+        record_vitals(
+            session=visit,
+            reading=READING | (reading or {}),
+            by=actor,
+            purpose="baseline",
+        )
+    if "warnings" not in skip:
+        pass_all_warnings(fresh(visit), nurse=nurse, at=at)
     return fresh(visit)
+
+
+def vial(visit: InfusionSession, *, nurse: User, at: datetime, **given):
+    values = {
+        "product_key": "privigen_10",
+        "grams": Decimal(given.pop("grams", "10")),
+        "lot": "P100512345",
+        "expiry": (at + timedelta(days=600)).date(),
+    }
+    return vials.add_vial(session=visit, by=by(nurse, at), **(values | given))
 
 
 def pass_all_warnings(visit: InfusionSession, *, nurse: User, at: datetime) -> None:
