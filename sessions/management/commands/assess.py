@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from sessions.catalogue.default_protocol import default_policy
 from sessions.catalogue.products import products
 from sessions.catalogue.reactions import as_table, labels, vocabulary
+from sessions.management.policies import add_policy_arguments, chosen_policy
 from sessions.rules.assessment import Assessment, Chart, assess
 from sessions.rules.findings import Finding, Severity
 from sessions.rules.news2 import News2, News2Refused
@@ -85,23 +85,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
-        parser.add_argument("--protocol", help="code of another protocol")
-        parser.add_argument("--version", type=int, help="its version")
+        add_policy_arguments(parser)
         parser.add_argument(
             "--vocabulary",
             action="store_true",
             help="print the reactions with their synonyms, and stop",
         )
-
-    @staticmethod
-    def policy_for(code: str | None, version: int | None) -> Policy:
-        """Find the policy to assess by; without a database there is the shipped one."""
-        policy = default_policy()
-        if code not in (None, policy.code):
-            raise Refused(f"--protocol: no protocol {code!r}")
-        if version not in (None, policy.version):
-            raise Refused(f"--version: no version {version} of {policy.code!r}")
-        return policy
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Assess each line; the first that cannot be read ends the run."""
@@ -110,7 +99,11 @@ class Command(BaseCommand):
                 self.stdout.write(json.dumps(entry, ensure_ascii=False))
             return
         try:
-            policy = self.policy_for(options["protocol"], options["version"])
+            policy = chosen_policy(
+                clinic=options["clinic"],
+                protocol=options["protocol"],
+                version=options["version"],
+            ).policy
             for number, line in enumerate(sys.stdin, start=1):
                 if line.strip():
                     self.stdout.write(_assess_line(line, number, policy))

@@ -7,9 +7,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from sessions.catalogue.default_protocol import default_policy
 from sessions.catalogue.products import products
-from sessions.management.strict_arguments import Once, StrictCommand, number, refuse
+from sessions.management.policies import (
+    PolicyCommand,
+    add_policy_arguments,
+    chosen_policy,
+)
+from sessions.management.strict_arguments import Once, number, refuse
 from sessions.rules.quantities import (
     MINUTES_PER_HOUR,
     RATE_UNITS,
@@ -21,7 +25,7 @@ from sessions.rules.quantities import (
 )
 
 
-class Command(StrictCommand):
+class Command(PolicyCommand):
     help = "Convert an infusion rate between mL/kg/h, mL/kg/min, mg/kg/min and mL/h."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -42,6 +46,7 @@ class Command(StrictCommand):
         )
         parser.add_argument("--unit", required=True, action=Once, choices=RATE_UNITS)
         parser.add_argument("--json", action="store_true")
+        add_policy_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         product = products().get(options["product"])
@@ -54,7 +59,12 @@ class Command(StrictCommand):
             weight_kg=weight,
             g_per_100ml=product.g_per_100ml,
         )
-        resolution = default_policy().dosing.rounding.pump_ml_per_h.value
+        chosen = chosen_policy(
+            clinic=options["clinic"],
+            protocol=options["protocol"],
+            version=options["version"],
+        )
+        resolution = chosen.dosing.rounding.pump_ml_per_h.value
         answer = {
             "ml_per_kg_h": json_number(rate),
             "ml_per_kg_min": json_number(rate / MINUTES_PER_HOUR),

@@ -8,10 +8,14 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from sessions.catalogue.default_protocol import default_policy
 from sessions.catalogue.indications import indications
 from sessions.catalogue.products import products
-from sessions.management.strict_arguments import Once, StrictCommand, number, refuse
+from sessions.management.policies import (
+    PolicyCommand,
+    add_policy_arguments,
+    chosen_policy,
+)
+from sessions.management.strict_arguments import Once, number, refuse
 from sessions.rules.dosing import Body, DosingError, Ordered
 from sessions.rules.dosing_policy import BASES
 from sessions.rules.labels import REGIONS
@@ -38,7 +42,7 @@ ANSWER = (
 """The keys of the fixed form, out of the document that an order keeps."""
 
 
-class Command(StrictCommand):
+class Command(PolicyCommand):
     help = "Compute dose, vials and rate ladder of one day's infusion."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -66,7 +70,8 @@ class Command(StrictCommand):
             default="standard",
         )
         add("--experience", action=Once, choices=EXPERIENCES, default="first")
-        add("--region", action=Once, choices=tuple(REGIONS), default="us")
+        add("--region", action=Once, choices=tuple(REGIONS))
+        add_policy_arguments(parser)
         add("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -99,6 +104,11 @@ def _plan(options: dict[str, Any]) -> Plan:
     indication = indications().get(options["indication"])
     if indication is None:
         refuse(f"--indication: unknown indication {options['indication']}.")
+    chosen = chosen_policy(
+        clinic=options["clinic"],
+        protocol=options["protocol"],
+        version=options["version"],
+    )
     return plan(
         product=product,
         indication=indication,
@@ -112,8 +122,8 @@ def _plan(options: dict[str, Any]) -> Plan:
             total_g=options["grams"],
             days=options["days"],
         ),
-        policy=default_policy().dosing,
-        region=options["region"],
+        policy=chosen.dosing,
+        region=options["region"] or chosen.region,
         at_risk=options["patient_class"] == "at_risk",
         experience=options["experience"],
         weight_basis=options["weight_basis"],
