@@ -249,22 +249,26 @@ class SessionChart:
 
     def derive(self) -> None:
         """Work out everything anew; for a service that has just added a row."""
-        self.running = running_state(
+        self.running = self.running_at(self.at)
+        self.due = (
+            next_vitals(self._course(), self.policy.monitoring.schedule)
+            if self.policy
+            else None
+        )
+
+    def running_at(self, moment: datetime) -> Running:
+        """Where the infusion stood at a moment, from the recorded rate changes."""
+        return running_state(
             [
                 RateEvent(at=row.event_time, ml_per_h=row.rate_ml_per_h, kind=row.kind)
                 for row in self.rates
             ],
             self.rungs,
             self.total_ml,
-            self.at,
+            moment,
             restart_minutes=self.policy.dosing.restart.minutes.value
             if self.policy
             else None,
-        )
-        self.due = (
-            next_vitals(self._course(), self.policy.monitoring.schedule)
-            if self.policy
-            else None
         )
 
     # rate and volume

@@ -51,13 +51,16 @@ class ReactionForm(ClinicForm):
         widget=forms.RadioSelect,
     )
     action = forms.ChoiceField(
-        choices=ACTIONS, required=False, label="Act", widget=forms.RadioSelect
+        choices=(("", "as the protocol calls for"), *ACTIONS),
+        required=False,
+        label="Act",
+        widget=forms.RadioSelect,
     )
+    do = forms.ChoiceField(choices=ACTIONS, required=False, label="Save")
     action_reason = PlainText(max_length=400, required=False, label="Why go on")
     rate_ml_per_h = NumberField(
         low="0", high="2000", places=2, label="Rate", unit="mL/h", required=False
     )
-    read_back = forms.BooleanField(required=False, label="Pump shows this rate")
     medicines = forms.TypedMultipleChoiceField(
         coerce=int,
         required=False,

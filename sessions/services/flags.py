@@ -185,7 +185,9 @@ def answer_all(
     answered = [
         raised
         for raised in chart.open_flags
-        if (raised is also or row is not None) and _level(raised.flag) <= done
+        if (raised is also or row is not None)
+        and _level(raised.flag) <= done
+        and raised.flag.rule != NOT_DONE
     ]
     events = FlagEvent.objects.bulk_create(
         FlagEvent(

@@ -9,6 +9,7 @@ from sessions.catalogue.reactions import labels, vocabulary
 from sessions.charts import SeenReaction, SessionChart
 from sessions.models import (
     Flag,
+    FlagAction,
     FlagEvent,
     GivenMedicine,
     Grade,
@@ -22,7 +23,7 @@ from sessions.models import (
     Stage,
     Vial,
 )
-from sessions.rules.findings import Severity
+from sessions.rules.findings import Action, Severity
 from sessions.rules.reactions import Symptom, UnknownReaction
 from sessions.services.acts import Actor, Refused, act
 from sessions.services.assessments import escalated, judge_reaction
@@ -85,7 +86,11 @@ def record_reaction(
             chart, seen, onset=moment, recurrence=_is_back(chart, seen)
         )
         rule_grade = worked_out(seen, judgement.findings)
-        _check_action(chart, action, action_reason, max(rule_grade, grade, key=_rank))
+        _check_action(chart, action, max(rule_grade, grade, key=_rank))
+        called = judgement.recommendation.action if judgement.recommendation else None
+        milder = called is None or called > Action.OBSERVE
+        if milder and action == CONTINUE and _runs(chart) and not action_reason.strip():
+            raise Refused("Say why the infusion goes on.", field="action_reason")
         row = _append(
             chart, seen, moment, rule_grade, grade, action, action_reason, note, by
         )
@@ -186,17 +191,16 @@ def _rank(grade: str) -> int:
     return GRADES.index(grade) if grade in GRADES else -1
 
 
-def _check_action(chart: SessionChart, action: str, reason: str, grade: str) -> None:
-    running = chart.running.state == "running"
-    if action != CONTINUE:
-        return
-    if running and _rank(grade) >= _rank(Grade.SEVERE):
+def _runs(chart: SessionChart) -> bool:
+    return chart.running.state == "running"
+
+
+def _check_action(chart: SessionChart, action: str, grade: str) -> None:
+    if action == CONTINUE and _runs(chart) and _rank(grade) >= _rank(Grade.SEVERE):
         raise Refused(
             "A severe reaction cannot be continued through: pause or stop.",
             field="action",
         )
-    if running and not reason.strip():
-        raise Refused("Say why the infusion goes on.", field="action_reason")
 
 
 def _append(
@@ -216,7 +220,7 @@ def _append(
         .order_by("event_time", "pk")
         .values_list("lot", flat=True)
     )
-    last = chart.last_vitals
+    last, then = chart.last_vitals, chart.running_at(onset)
     minutes = None
     if chart.started_at is not None:
         minutes = int((onset - chart.started_at).total_seconds() // 60)
@@ -225,10 +229,10 @@ def _append(
         grade=grade or rule_grade,
         graded_by_rule=rule_grade,
         phase=chart.phase.value,
-        rate_ml_per_h=chart.rate_ml_per_h,
-        step=chart.running.step,
+        rate_ml_per_h=then.rate_ml_per_h,
+        step=then.step,
         minutes_from_start=minutes,
-        volume_in_ml=chart.volume_ml,
+        volume_in_ml=then.volume_ml,
         lots=", ".join(dict.fromkeys(lots))[:200],
         vitals=last,
         action=action,
@@ -266,7 +270,7 @@ def _answer(
     raised = next(each for each in chart.flags if each.flag is flag)
     if action != CONTINUE:
         answer_all(chart, action, row=change, by=by, also=raised)
-    elif chart.running.state != "running":
+    elif not _runs(chart) or flag.action == FlagAction.OBSERVE:
         answer_all(chart, "observe", row=None, by=by, also=raised)
     else:
         minutes = flag.recheck_minutes or DEFAULT_RECHECK_MINUTES

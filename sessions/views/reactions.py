@@ -36,19 +36,18 @@ def record(request, pk):
     session = session_in_reach(request, pk)
     chart = charts_of([session], at=timezone.now())[0]
     form, context = _draft(request, chart)
-    proposal = context["proposal"]
     tried = attempt(
         request,
         form,
         lambda by: record_reaction(
             session=session,
             symptoms=form.chosen,
-            action=form.cleaned_data["action"] or proposal["action"],
+            action=form.cleaned_data["do"],
             by=by,
             grade=form.cleaned_data["grade"],
             onset=form.cleaned_data["onset"],
             to_ml_per_h=form.cleaned_data["rate_ml_per_h"],
-            read_back=form.cleaned_data["read_back"],
+            read_back=bool(form.cleaned_data["do"]),
             action_reason=form.cleaned_data["action_reason"],
             medicine_ids=form.cleaned_data["medicines"],
             note=form.cleaned_data["note"],

@@ -8,7 +8,7 @@ from sessions.access import access, session_in_reach
 from sessions.charts import charts_of
 from sessions.forms.vitals import CorrectionForm
 from sessions.services.vitals import correct_vitals, record_vitals
-from sessions.views.acting import attempt
+from sessions.views.acting import STALE, attempt
 from sessions.views.screens import answer, banner, vitals_form
 
 
@@ -31,9 +31,8 @@ def record(request, pk):
         ),
     )
     if not tried.saved:
-        return answer(
-            request, chart, status=tried.status, form=form, notice=tried.message
-        )
+        notice = tried.message if tried.status == STALE else ""
+        return answer(request, chart, status=tried.status, form=form, notice=notice)
     if tried.result is None:
         return answer(request, chart, resent=True)
     saved = tried.result
