@@ -85,11 +85,10 @@ def for_charts(sessions: QuerySet) -> QuerySet:
     pregnant = RiskFactor.objects.current().filter(
         patient=OuterRef("patient"), key=PREGNANCY, presence=Presence.PRESENT
     )
-    said_so = Screening.objects.current().filter(session=OuterRef("pk"), pregnant="yes")
     return (
         sessions.select_related(*RELATED)
         .defer(*DEFERRED)
-        .annotate(is_pregnant=Exists(pregnant) | Exists(said_so))
+        .annotate(is_pregnant=Exists(pregnant))
     )
 
 

@@ -12,12 +12,13 @@ from sessions.models import (
     FlagEvent,
     InfusionSession,
     RateChange,
+    RiskFactor,
     VitalSigns,
 )
 from sessions.services import assessments, flags, vitals
 from sessions.services.acts import KeyReused, Refused, Replayed, Stale
 from sessions.services.vitals import correct_vitals, record_vitals, withdraw_vitals
-from tests.factories.infusions import NORMAL, by, make_running, minutes
+from tests.factories.infusions import NORMAL, by, make_running, minutes, stamp
 from tests.factories.rates import make_rate
 from tests.factories.vitals import make_vitals
 
@@ -72,7 +73,7 @@ def test_a_fall_raises_its_flag_in_the_same_act(fast, nurse):
     flag = saved.flag
     assert flag.vitals == saved.vitals
     assert flag.headline == "Systolic fell 24 mmHg, 128 → 104"
-    assert flag.calls_for.startswith("Protocol 2026-1, rule V-09, calls for 172.8 → 86.4")
+    assert "Protocol 2026-1, rule V-09, calls for 172.8 → 86.4 mL/h" in flag.calls_for
     assert (flag.action, flag.priority) == ("reduce", "medium")
     assert flag.rate_to_ml_per_h == Decimal("86.4")
     first = flag.findings[0]["values"][0]
@@ -237,7 +238,12 @@ def test_a_set_that_speaks_against_the_step_is_kept_without_it(
     running, nurse, at, values
 ):
     saved = save(
-        running, nurse, minutes(at), step_up_to=Decimal("43.2"), read_back=True, **values
+        running,
+        nurse,
+        minutes(at),
+        step_up_to=Decimal("43.2"),
+        read_back=True,
+        **values,
     )
 
     assert saved.vitals.pk
@@ -255,9 +261,7 @@ def test_a_step_with_another_number_than_the_ladders_is_refused(running, nurse):
 def test_a_late_set_stands_where_it_happened_and_says_so(running, nurse):
     save(running, nurse, minutes(40))
 
-    late = save(
-        running, nurse, minutes(45), event_time=minutes(20), systolic_mmhg=104
-    )
+    late = save(running, nurse, minutes(45), event_time=minutes(20), systolic_mmhg=104)
 
     assert [row.event_time for row in late.chart.vitals][1:] == [
         minutes(20),
@@ -343,9 +347,6 @@ def test_a_chart_read_before_is_used_again_only_if_nothing_changed(running, nurs
 
 
 def test_pregnancy_refuses_the_score(running, nurse):
-    from sessions.models import RiskFactor
-    from tests.factories.infusions import stamp
-
     RiskFactor.objects.create(
         patient=running.patient,
         key="pregnancy",

@@ -1,0 +1,232 @@
+"""Flags: answered by an act or a reason, rechecked, settled or escalated."""
+
+from decimal import Decimal
+
+import pytest
+
+from sessions.charts import charts_of, for_charts
+from sessions.models import FlagEvent, InfusionSession, RateChange
+from sessions.services import rates
+from sessions.services.acts import Refused, Stale
+from sessions.services.flags import answer_flag, call_for_flag, override_flag
+from sessions.services.rates import Reason
+from sessions.services.vitals import record_vitals
+from tests.factories.infusions import NORMAL, by, make_running, minutes
+from tests.factories.rates import make_rate
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def fast(clinic, nurse, prescriber):
+    """A visit on its fourth step, 172.8 mL/h, from minute 90 on."""
+    session = make_running(clinic, nurse, prescriber)
+    make_rate(session, nurse, minutes(30), "step", "43.2", step=2)
+    make_rate(session, nurse, minutes(60), "step", "86.4", step=3)
+    make_rate(session, nurse, minutes(90), "step", "172.8", step=4)
+    return session
+
+
+def chart(session, at):
+    fresh = for_charts(InfusionSession.objects).get(pk=session.pk)
+    return charts_of([fresh], at=at)[0]
+
+
+def save(session, user, at, **values):
+    return record_vitals(
+        session=session, reading=NORMAL | values, by=by(user, minutes(at))
+    )
+
+
+@pytest.fixture
+def reduce_flag(fast, nurse):
+    return save(fast, nurse, 105, systolic_mmhg=104).flag
+
+
+@pytest.fixture
+def stop_flag(fast, nurse):
+    return save(fast, nurse, 105, systolic_mmhg=96).flag
+
+
+def answer(session, flag, user, at, action, to=None, **given):
+    return answer_flag(
+        session,
+        flag_id=flag.pk,
+        action=action,
+        by=by(user, minutes(at)),
+        to_ml_per_h=Decimal(to) if to else None,
+        read_back=True,
+        **given,
+    )
+
+
+def test_the_answer_records_the_rate_change_and_opens_the_recheck(
+    fast, nurse, reduce_flag
+):
+    event = answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+
+    now = chart(fast, minutes(107))
+    row = RateChange.objects.get(kind="reduce")
+    assert (row.flag, row.rate_ml_per_h) == (reduce_flag, Decimal("86.4"))
+    assert event.rate_change == row
+    assert event.recheck_at == minutes(106 + reduce_flag.recheck_minutes)
+    assert not now.open_flags
+    assert now.due.at == event.recheck_at
+    assert now.due.why == "recheck after a flag"
+
+
+def test_a_stronger_act_answers_milder_flags_too(fast, nurse, reduce_flag):
+    worse = save(fast, nurse, 108, systolic_mmhg=96).flag
+
+    answer(fast, worse, nurse, 109, "stop")
+
+    now = chart(fast, minutes(110))
+    assert not now.open_flags
+    assert len(now.flags) == 2
+    assert now.session.stage == "observing"
+
+
+def test_a_milder_act_is_recorded_and_leaves_the_flag_open(fast, nurse, stop_flag):
+    event = answer(fast, stop_flag, nurse, 106, "pause")
+
+    now = chart(fast, minutes(107))
+    assert event is None
+    assert now.running.state == "paused"
+    assert [raised.flag for raised in now.open_flags] == [stop_flag]
+
+
+def test_looking_again_is_not_enough_where_more_is_called_for(fast, nurse, reduce_flag):
+    with pytest.raises(Refused, match="calls for more"):
+        answer(fast, reduce_flag, nurse, 106, "observe")
+
+
+def test_while_nothing_runs_looking_again_is_enough(fast, nurse, reduce_flag):
+    rates.pause(
+        fast, by=by(nurse, minutes(106)), read_back=True, reason=Reason(code="vitals")
+    )
+
+    answer(fast, reduce_flag, nurse, 107, "observe")
+
+    assert not chart(fast, minutes(108)).open_flags
+
+
+def test_an_override_needs_a_coded_reason_and_opens_the_recheck(
+    fast, nurse, reduce_flag
+):
+    for reason, words in (
+        (Reason(), "Choose a reason"),
+        (Reason(code="other"), "in words"),
+    ):
+        with pytest.raises(Refused, match=words):
+            override_flag(
+                fast, flag_id=reduce_flag.pk, reason=reason, by=by(nurse, minutes(106))
+            )
+
+    event = override_flag(
+        fast,
+        flag_id=reduce_flag.pk,
+        reason=Reason(code="known"),
+        by=by(nurse, minutes(106)),
+    )
+
+    assert (event.kind, event.reason_code) == ("overridden", "known")
+    now = chart(fast, minutes(107))
+    assert now.rate_ml_per_h == Decimal("172.8")
+    assert now.rechecks[0].recheck_at == minutes(121)
+
+
+def test_a_flag_is_answered_once(fast, nurse, colleague, reduce_flag):
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+
+    with pytest.raises(Refused, match="answered already by Kwame Mensah"):
+        answer(fast, reduce_flag, colleague, 106.1, "reduce", "43.2")
+
+    assert RateChange.objects.filter(kind="reduce").count() == 1
+
+
+def test_a_stale_answer_shows_what_stands_now(fast, nurse, colleague, reduce_flag):
+    seen = InfusionSession.objects.get().version
+    rates.reduce(
+        fast,
+        by=by(colleague, minutes(106)),
+        to_ml_per_h=Decimal("86.4"),
+        read_back=True,
+        reason=Reason(code="vitals"),
+    )
+
+    with pytest.raises(Stale, match="86.4 mL/h"):
+        answer(fast, reduce_flag, nurse, 107, "reduce", "86.4", seen_version=seen)
+
+
+def test_a_recheck_that_is_quiet_settles_the_flag(fast, nurse, reduce_flag):
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+
+    save(fast, nurse, 121)
+
+    now = chart(fast, minutes(122))
+    assert now.flags[0].verdict.kind == "settled"
+    assert not now.rechecks
+
+
+def test_a_recheck_that_is_not_quiet_escalates(fast, nurse, reduce_flag):
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+
+    again = save(fast, nurse, 121, systolic_mmhg=104)
+
+    assert again.flag.action == "pause"
+    assert again.flag.headline.startswith(
+        "Not settled at the recheck: Systolic fell 24"
+    )
+    kinds = {e.kind for e in FlagEvent.objects.filter(flag=reduce_flag)}
+    assert "not_settled" in kinds
+
+
+def test_a_finding_that_settled_and_is_back_escalates(fast, nurse, reduce_flag):
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+    save(fast, nurse, 121)
+
+    back = save(fast, nurse, 140, systolic_mmhg=104)
+
+    assert back.flag.action == "pause"
+    assert "Back again" in back.flag.headline
+
+
+def test_before_its_time_the_recheck_only_notes_that_it_is_still_there(
+    fast, nurse, reduce_flag
+):
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+
+    early = save(fast, nurse, 110, systolic_mmhg=105)
+
+    assert early.flag is None
+    assert FlagEvent.objects.filter(flag=reduce_flag, kind="seen_again").exists()
+
+
+def test_the_next_step_is_held_until_the_recheck_has_settled(fast, nurse, reduce_flag):
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+
+    assert rates.step_held(chart(fast, minutes(137))).startswith("Held until")
+
+
+def test_a_call_is_written_down_and_does_not_close_what_calls_for_more(
+    fast, nurse, reduce_flag
+):
+    call_for_flag(
+        fast,
+        flag_id=reduce_flag.pk,
+        who="Ingrid Halvorsen",
+        by=by(nurse, minutes(106)),
+    )
+
+    raised = chart(fast, minutes(107)).flags[0]
+    assert raised.calls[0].reason_text == "Ingrid Halvorsen"
+    assert raised.is_open
+
+
+def test_a_flag_of_another_visit_is_out_of_reach(
+    clinic, nurse, prescriber, fast, reduce_flag
+):
+    other = make_running(clinic, nurse, prescriber, chair="04")
+
+    with pytest.raises(Refused, match="not of this visit"):
+        answer(other, reduce_flag, nurse, 106, "pause")
