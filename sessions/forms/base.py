@@ -50,7 +50,8 @@ class ClinicForm(forms.Form):
     def seen_version(self) -> int | None:
         """The version of the row the screen was drawn from, if it was sent."""
         text = self.data.get("version", "")
-        return int(text) if text.isascii() and text.isdigit() else None
+        whole = text.isascii() and text.isdigit() and len(text) <= 10
+        return int(text) if whole else None
 
     @property
     def content(self) -> dict[str, list[str]]:

@@ -722,3 +722,19 @@ def test_patient_names_are_escaped(sign_in, nurse, clinic):
 
     for url in (address("patient-detail", patient), reverse("patients")):
         assert "<script>alert" not in client.get(url).text.casefold()
+
+
+@pytest.mark.parametrize("number", ["9" * 25, "0", "9" * 5000])
+def test_a_number_too_large_for_any_row_finds_nothing(sign_in, nurse, clinic, number):
+    assert sign_in(nurse).get(f"/patients/{number}/").status_code == 404
+
+
+@pytest.mark.parametrize("version", ["9" * 5000, "-1", "x", "１", ""])
+def test_a_version_that_is_no_version_is_a_conflict(sign_in, nurse, patient, version):
+    data = {name: str(getattr(patient, name)) for name in PERSON}
+
+    answer = sign_in(nurse).post(
+        address("patient-amend", patient), data | {"version": version}
+    )
+
+    assert answer.status_code == 409
