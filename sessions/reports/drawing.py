@@ -14,10 +14,9 @@ from sessions.reports.results import Report, Row, Value, written
 ROWS_DRAWN = 24
 """More groups no eye compares; the largest are drawn, all are in the table."""
 
-WIDTH = Decimal(760)
-LEFT, RIGHT = Decimal(196), Decimal(590)
+LEFT, RIGHT = Decimal(200), Decimal(590)
 ROW_HEIGHT, TOP = 34, 14
-LABEL_LETTERS = 25
+LABEL_LETTERS = 21
 AXIS_STEPS = (1, 2, 5)
 
 

@@ -103,7 +103,7 @@ def count(scope: ReactionScope) -> Report:
     return Report(
         key="reactions",
         title="Reactions per 100 infusions",
-        headline=f"{written(total.values['rate'])} per 100, {total.label.lower()}",
+        headline=f"{written(total.values.get('rate'))} per 100, {total.label.lower()}",
         sentence=_sentence(scope, total),
         left_out=(
             *left_out(scope),
