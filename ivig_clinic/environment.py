@@ -30,6 +30,21 @@ def flag(name: str, default: bool) -> bool:
     return value == "True"
 
 
+def path(name: str, default: Path) -> Path:
+    """A file or folder; empty means the default."""
+    return Path(os.environ.get(name, "") or default)
+
+
+def whole(name: str, default: int) -> int:
+    """Accept a whole number above 0, or nothing; refuse every other word."""
+    value = os.environ.get(name, "")
+    if value == "":
+        return default
+    if not (value.isascii() and value.isdigit() and 0 < int(value) < 10_000):
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.")
+    return int(value)
+
+
 def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 

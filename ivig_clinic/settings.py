@@ -101,6 +101,11 @@ DATABASES = {
         )
     )
 }
+# One key opens every backup: keep a copy of it away from this machine.
+BACKUP_FOLDER = environment.path("BACKUP_FOLDER", BASE_DIR / "backups")
+BACKUP_KEY_FILE = environment.path("BACKUP_KEY_FILE", BASE_DIR / "backup.key")
+# Admins are alarmed when the newest verified backup is older.
+BACKUP_ALARM_HOURS = environment.whole("BACKUP_ALARM_HOURS", 24)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "infusions.User"

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.db import DEFAULT_DB_ALIAS
+
 from sessions.models import FIRST_PREVIOUS, AuditEntry
 from sessions.services.acts import Actor, act
 
@@ -16,14 +18,15 @@ class ChainCheck:
     fault: str = ""
 
 
-def verify_chain() -> ChainCheck:
+def verify_chain(*, using: str = DEFAULT_DB_ALIAS) -> ChainCheck:
     """Walk the chain in order and stop at the first row that does not fit (I13).
 
     A changed row no longer gives its own hash; a deleted, inserted or moved one
     leaves a gap in the numbers or breaks the link to the row before.
     """
     rows, head = 0, FIRST_PREVIOUS
-    for entry in AuditEntry.objects.order_by("sequence").iterator(chunk_size=1000):
+    entries = AuditEntry.objects.using(using).order_by("sequence")
+    for entry in entries.iterator(chunk_size=1000):
         fault = ""
         if entry.sequence != rows + 1:
             fault = f"row {rows + 1} is missing"
