@@ -59,6 +59,7 @@ urlpatterns = [
     # patients
     path("patients/", patients.patients, name="patients"),
     path("patients/new/", patients.register, name="patient-register"),
+    path("patients/import/", patients.import_file, name="patient-import"),
     path("patients/<int:pk>/", patients.detail, name="patient-detail"),
     path("patients/<int:pk>/amend/", patients.amend, name="patient-amend"),
     *(

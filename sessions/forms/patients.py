@@ -522,3 +522,22 @@ class WithdrawForm(ClinicForm):
     """Why a row was entered in error."""
 
     reason = PlainText(max_length=200, label="Why was this entered in error?")
+
+
+class ImportForm(ClinicForm):
+    """FHIR bundles from a file of the user's machine."""
+
+    file = forms.FileField(
+        label="FHIR bundle (JSON, packed with gzip or not)",
+        max_length=200,
+        widget=forms.FileInput(
+            attrs={"accept": ".json,.gz,application/json,application/gzip"}
+        ),
+    )
+
+    def _refuse_strange_fields(self) -> None:
+        """Let the file stand beside the other fields; a second file is refused."""
+        super()._refuse_strange_fields()
+        for name in self.files:
+            if name != "file" or len(self.files.getlist(name)) > 1:
+                self.add_error(None, "Send one file at a time.")

@@ -17,6 +17,7 @@ from sessions.forms.patients import (
     AllergyForm,
     ConsentForm,
     HeightForm,
+    ImportForm,
     LabForm,
     PatientForm,
     PregnancyForm,
@@ -46,6 +47,8 @@ from sessions.services.acts import (
     Stale,
     view_of,
 )
+from sessions.services.bundles import MOST_BYTES, BundleError, read_document
+from sessions.services.importing import import_bundle
 
 PAGE = 25
 SAVED = 303
@@ -214,6 +217,36 @@ def _person_form(
             ]
     part = "patients/_form.html" if request.htmx else "patients/form.html"
     return render(request, part, context, status=status)
+
+
+@access("edit_patient", methods=("GET", "POST"))
+def import_file(request: ClinicRequest) -> HttpResponse:
+    """Import one FHIR bundle; the answer names what came and what was left out."""
+    form = ImportForm(
+        request.POST if request.method == "POST" else None,
+        files=request.FILES or None,
+        clinic=request.clinic,
+        at=timezone.now(),
+    )
+    context: dict[str, Any] = {"form": form}
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                document = read_document(_content(form.cleaned_data["file"]))
+                imported = import_bundle(document, by=actor(request))
+            except BundleError as refused:
+                form.add_error("file", f"Nothing was imported. {refused}")
+            else:
+                status, context["imported"] = 200, imported
+    return render(request, "patients/import.html", context, status=status)
+
+
+def _content(file: Any) -> bytes:
+    if file.size > MOST_BYTES:
+        raise BundleError("The file is larger than 64 MiB.")
+    return file.read()
 
 
 # one patient

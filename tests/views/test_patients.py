@@ -1,8 +1,11 @@
+import gzip
+import json
 import uuid
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
@@ -19,6 +22,7 @@ from sessions.models import (
 from sessions.services.patients import record_risk_factor, record_weight
 from sessions.views.patients import KINDS
 from tests.factories.patients import PatientFactory, WeightFactory, actor_of
+from tests.services.test_importing import everything
 
 HTMX = {"HX-Request": "true"}
 PERSON = {
@@ -738,3 +742,46 @@ def test_a_version_that_is_no_version_is_a_conflict(sign_in, nurse, patient, ver
     )
 
     assert answer.status_code == 409
+
+
+# import
+
+
+def upload(client, content, name="a.json"):
+    file = SimpleUploadedFile(name, content)
+    return client.post(reverse("patient-import"), {"file": file})
+
+
+def test_a_bundle_is_imported_in_the_browser_by_who_sends_it(sign_in, nurse):
+    client = sign_in(nurse)
+    content = json.dumps(everything(), default=float).encode()
+
+    first, again = upload(client, content), upload(client, gzip.compress(content))
+
+    assert "created 1 patient, 1 weight" in first.text
+    assert "states no risk factor" in first.text
+    assert "created nothing; unchanged 1 patient" in again.text
+    assert Patient.objects.get().created_by == nurse
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\x1f\x8b", b'{"resourceType": "Patient"}']
+)
+def test_a_file_that_cannot_be_imported_is_refused_in_words(sign_in, nurse, content):
+    answer = upload(sign_in(nurse), content)
+
+    assert answer.status_code == 422
+    assert not Patient.objects.exists()
+
+
+def test_an_import_without_a_file_is_refused(sign_in, nurse):
+    assert sign_in(nurse).post(reverse("patient-import")).status_code == 422
+
+
+def test_only_those_who_may_record_patients_import(sign_in, auditor, admin):
+    content = json.dumps(everything(), default=float).encode()
+
+    for user in (auditor, admin):
+        assert upload(sign_in(user), content).status_code == 403
+        assert sign_in(user).get(reverse("patient-import")).status_code == 403
+    assert not Patient.objects.exists()
