@@ -1,5 +1,6 @@
 """Visits in every stage, made through the product's own services, as a nurse would."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -98,9 +99,7 @@ def active_order(
     order = orders.draft_order(
         patient=patient, choices=orders.Choices(**chosen), by=by(prescriber, at)
     )
-    who = orders.Identity(
-        initials=patient.initials, birth_year=patient.birth_date.year
-    )
+    who = orders.Identity(initials=patient.initials, birth_year=patient.birth_date.year)
     orders.sign_order(order=order, identity=who, by=by(prescriber, at))
     orders.verify_order(order=order, identity=who, by=by(pharmacist, at))
     order.refresh_from_db()
@@ -139,9 +138,7 @@ def as_needed(**values) -> orders.MedicineChoice:
 
 
 def planned(order: Order, *, charge_nurse: User, at: datetime) -> InfusionSession:
-    return infusions.plan_session(
-        order=order, scheduled_at=at, by=by(charge_nurse, at)
-    )
+    return infusions.plan_session(order=order, scheduled_at=at, by=by(charge_nurse, at))
 
 
 def checked_in(
@@ -239,3 +236,60 @@ def fresh(visit: InfusionSession) -> InfusionSession:
     ).get(pk=visit.pk)
 
 
+@dataclass(kw_only=True)
+class Morning:
+    """A clinic with a protocol, a patient, an active order and a visit checked in."""
+
+    at: datetime
+    nurse: User
+    charge_nurse: User
+    prescriber: User
+    pharmacist: User
+    admin: User
+    patient: Patient = None
+    order: Order = None
+    visit: InfusionSession = None
+
+    @classmethod
+    def of(cls, *, at: datetime, patient=None, order=None, **cast: User) -> "Morning":
+        """Begin the day; `patient` and `order` hold what is unusual about them."""
+        made = cls(at=at, **cast)
+        protocol_in_force(
+            made.nurse.clinic, author=made.admin, approver=made.prescriber, at=at
+        )
+        made.patient = patient_known(made.nurse, at, **(patient or {}))
+        made.order = active_order(
+            made.patient,
+            prescriber=made.prescriber,
+            pharmacist=made.pharmacist,
+            at=at,
+            **(order or {}),
+        )
+        made.visit = checked_in(
+            made.order, charge_nurse=made.charge_nurse, nurse=made.nurse, at=at
+        )
+        return made
+
+    def by(self, user: User | None = None, *, after: float = 0, **given) -> Actor:
+        """Somebody acts, so many minutes after the beginning; the nurse by default."""
+        user = user or self.nurse
+        moment = self.at + timedelta(minutes=after)
+        return Actor.of(user=user, clinic=user.clinic, at=moment, **given)
+
+    def ready(self, *, after: float = 0, **unusual) -> InfusionSession:
+        moment = self.at + timedelta(minutes=after)
+        self.visit = ready(self.visit, nurse=self.nurse, at=moment, **unusual)
+        return self.visit
+
+    def started(self, *, after: float = 0) -> InfusionSession:
+        moment = self.at + timedelta(minutes=after)
+        self.visit = started(self.visit, nurse=self.nurse, at=moment)
+        return self.visit
+
+    def holds(self, *, after: float = 0) -> list[preparation.Hold]:
+        moment = self.at + timedelta(minutes=after)
+        return preparation.prepare(fresh(self.visit), at=moment).holds
+
+    def fresh(self) -> InfusionSession:
+        self.visit = fresh(self.visit)
+        return self.visit

@@ -8,7 +8,6 @@ from django.http import QueryDict
 
 from sessions.forms.vials import BarcodeError, VialForm, read_barcode
 from sessions.models import Clinic
-
 from tests.conftest import NINE
 
 GTIN = "00761250431005"
@@ -139,9 +138,7 @@ def test_nothing_typed_asks_for_a_scan():
 
 
 def test_a_size_that_is_not_made_is_refused():
-    made = form(
-        product_key="privigen_10", grams="15", lot="P1", expiry="2028-08-31"
-    )
+    made = form(product_key="privigen_10", grams="15", lot="P1", expiry="2028-08-31")
 
     assert "comes in vials of" in str(made.errors["grams"])
 
