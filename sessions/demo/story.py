@@ -1,7 +1,7 @@
 """Two years of the demo clinic, up to this minute."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -12,7 +12,15 @@ from django.db import transaction
 from sessions.catalogue.gate import risk_factors
 from sessions.demo.people import PEOPLE, Course, Person
 from sessions.demo.visits import EVENTS, Script, Waiting, minutes, visit
-from sessions.demo.world import Case, Told, World, come_back, open_clinic, tell
+from sessions.demo.world import (
+    Case,
+    Told,
+    World,
+    come_back,
+    open_clinic,
+    tell,
+    tell_beside,
+)
 from sessions.models import Clinic, Order, Patient, Presence, Purpose
 from sessions.services import infusions, orders, patients
 from sessions.services.orders import Choices, Identity, MedicineChoice, Telephone
@@ -89,20 +97,20 @@ def build(now: datetime, *, visits_before: int = 1, past: int = FIRST_PAST) -> W
     return world
 
 
-def build_past(clinic: Clinic, now: datetime) -> int:
-    """Tell the patients of the past who are not told yet, one after the other.
+def build_past(clinic: Clinic, now: datetime, *, stop: Callable[[], bool]) -> None:
+    """Tell the patients of the past who are not told yet, until `stop` says so.
 
-    Each is written as a whole, so it may be broken off and taken up again.
+    It leaves the database to others half of the time, and ends between two patients:
+    a patient who is begun is told to the end.
     """
-    now, told = now.replace(second=0, microsecond=0), 0
-    for number, _ in of_the_past(come_back(clinic), now, clinic.zone):
-        if Patient.objects.filter(clinic=clinic, mrn=mrn_of(number)).exists():
-            continue
-        with transaction.atomic():
-            stories = dict(of_the_past(come_back(clinic), now, clinic.zone))
-            tell([stories[number]], until=now)
-        told += 1
-    return told
+    now = now.replace(second=0, microsecond=0)
+    world = come_back(clinic)
+    for number, story in of_the_past(world, now, clinic.zone):
+        if stop():
+            return
+        if not Patient.objects.filter(clinic=clinic, mrn=mrn_of(number)).exists():
+            world.look_for_chairs()
+            tell_beside(story, until=now)
 
 
 def mrn_of(number: int) -> str:

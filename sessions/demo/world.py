@@ -2,11 +2,15 @@
 
 import random
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from heapq import heappop, heappush
 from itertools import count
+from time import monotonic, sleep
+
+from django.db import transaction
 
 from sessions.demo.people import PASSWORD, STAFF, Person
 from sessions.models import (
@@ -26,6 +30,7 @@ Told = Generator[datetime, datetime, None]
 """A story of one visit: it says when it goes on, and is sent the time it is then."""
 
 CHAIRS = 26
+HALF_A_DAY = timedelta(hours=12)
 NURSES = ("nurse", "nurse2", "nurse3", "nurse4", "nurse5")
 
 
@@ -65,6 +70,12 @@ class World:
         """Take the first free chair; the nurse has one patient more."""
         self._load[nurse] = self._load.get(nurse, 0) + 1
         return self.free.pop(0)
+
+    def look_for_chairs(self) -> None:
+        """Learn from the record which chairs are free now."""
+        taken = InfusionSession.objects.of(self.clinic).in_a_chair().values("chair")
+        chairs = self.clinic.chairs.filter(active=True)
+        self.free = list(chairs.exclude(pk__in=taken))
 
     def get_up(self, nurse: str, chair: Chair) -> None:
         self._load[nurse] -= 1
@@ -124,8 +135,7 @@ def come_back(clinic: Clinic) -> World:
     staff = {user.username: user for user in User.objects.filter(clinic=clinic)}
     world = World(clinic, staff)
     know_passwords(world)
-    taken = InfusionSession.objects.of(clinic).in_a_chair().values("chair")
-    world.free = list(clinic.chairs.filter(active=True).exclude(pk__in=taken))
+    world.look_for_chairs()
     return world
 
 
@@ -148,7 +158,23 @@ def tell(stories: Iterable[Told], *, until: datetime) -> None:
         heappush(waiting, (next(story), next(turn), story))
     while waiting and waiting[0][0] <= until:
         at, _, story = heappop(waiting)
-        try:
+        with suppress(StopIteration):
             heappush(waiting, (max(story.send(at), at), next(turn), story))
-        except StopIteration:
-            continue
+
+
+def tell_beside(story: Told, *, until: datetime) -> None:
+    """Tell one story while others work: day by day, each day seen whole or not at all.
+
+    After each day it rests for as long as the day took, so that others get at the
+    database.
+    """
+    at = next(story)
+    while at <= until:
+        began, day = monotonic(), at
+        with transaction.atomic():
+            while at <= until and at - day < HALF_A_DAY:
+                try:
+                    at = max(story.send(at), at)
+                except StopIteration:
+                    return
+        sleep(monotonic() - began)

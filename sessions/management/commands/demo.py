@@ -1,7 +1,8 @@
 """Make the demo clinic, and say how to sign in."""
 
 import gc
-from contextlib import suppress
+import os
+import signal
 from time import monotonic
 
 from django.core.management.base import BaseCommand, CommandError
@@ -10,6 +11,19 @@ from django.utils import timezone
 from sessions.demo.people import PASSWORD, STAFF
 from sessions.demo.story import build, build_past
 from sessions.models import Clinic
+
+
+def tell_past(clinic: Clinic) -> None:
+    """Beside the server; when it ends, this ends too, at the next patient."""
+    ended = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.append(True))
+    server = os.getppid()
+
+    def stop() -> bool:
+        return bool(ended) or os.getppid() != server
+
+    build_past(clinic, timezone.now(), stop=stop)
 
 
 class Command(BaseCommand):
@@ -32,8 +46,7 @@ class Command(BaseCommand):
         clinic = Clinic.objects.first()
         if options["past"]:
             if clinic and clinic.is_demo:
-                with suppress(KeyboardInterrupt):  # the next start takes it up again
-                    build_past(clinic, timezone.now())
+                tell_past(clinic)
             return
         if clinic is None:
             self.stdout.write("Making the demo clinic …", ending="")
