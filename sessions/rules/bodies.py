@@ -41,8 +41,8 @@ def age_years(birth_date: date, day: date) -> int:
 
 
 def is_over_65(birth_date: date, day: date) -> bool:
-    """Whether the labels' "over 65 years" holds: from the 65th birthday on."""
-    return age_years(birth_date, day) >= OVER_65
+    """Whether "age over 65" holds, in completed years: from the 66th birthday on."""
+    return age_years(birth_date, day) > OVER_65
 
 
 def change_percent(new: Decimal, old: Decimal) -> Fraction:

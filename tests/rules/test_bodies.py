@@ -98,7 +98,7 @@ def test_a_height_unusual_or_far_from_the_last_is_asked_about(height, last, year
     assert bool(found) is odd
 
 
-def test_over_65_begins_on_the_birthday():
-    assert not is_over_65(date(1961, 3, 2), date(2026, 3, 1))
-    assert is_over_65(date(1961, 3, 2), date(2026, 3, 2))
+def test_over_65_begins_with_66():
+    assert not is_over_65(date(1960, 3, 2), date(2026, 3, 1))
+    assert is_over_65(date(1960, 3, 2), date(2026, 3, 2))
     assert age_years(date(2024, 2, 29), date(2026, 2, 28)) == 1

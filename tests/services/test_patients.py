@@ -327,7 +327,7 @@ def test_what_nobody_asked_is_not_known_never_no(patient):
 
 
 def test_age_over_65_follows_from_the_birth_date(clinic, nurse):
-    born = date(1961, 3, 2)
+    born = date(1960, 3, 2)
     patient = PatientFactory(clinic=clinic, created_by=nurse, birth_date=born)
 
     for days, over in ((0, True), (-1, False)):
