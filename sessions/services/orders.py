@@ -194,7 +194,12 @@ def dosing_policy(clinic: Clinic, version: ProtocolVersion) -> DosingPolicy:
 
 
 def facts_of(
-    patient: Patient, *, clinic: Clinic, product_key: str, at: datetime
+    patient: Patient,
+    *,
+    clinic: Clinic,
+    product_key: str,
+    at: datetime,
+    indication_key: str = "",
 ) -> Facts:
     """Look up what an order needs to know; refused without a weight or a protocol."""
     version = protocols.in_force(clinic)
@@ -222,7 +227,7 @@ def facts_of(
         ),
         start=_start_rule(patient, product_key, policy, at),
         prior_reaction=_reacted_before(patient, product_key),
-        last_dose_g_per_kg=_last_dose(patient),
+        last_dose_g_per_kg=_last_dose(patient, indication_key),
         protocol=version,
         policy=policy,
     )
@@ -269,11 +274,12 @@ def _reacted_before(patient: Patient, product_key: str) -> bool:
     )
 
 
-def _last_dose(patient: Patient) -> Decimal | None:
-    """Grams per kilogram of the patient's last signed order, for comparison (H5)."""
+def _last_dose(patient: Patient, indication_key: str) -> Decimal | None:
+    """Grams per kilogram last signed for this indication, for comparison (H5)."""
     last = (
         OrderVersion.objects.filter(
             order__patient=patient,
+            indication_key=indication_key,
             signatures__meaning=Signature.Meaning.PRESCRIBED,
             fixed_dose_g=None,
         )
@@ -283,9 +289,22 @@ def _last_dose(patient: Patient) -> Decimal | None:
     return last.dose_g_per_kg if last else None
 
 
+def facts_for(
+    patient: Patient, choices: Choices, clinic: Clinic, at: datetime
+) -> Facts:
+    """The facts that these choices are computed from."""
+    return facts_of(
+        patient,
+        clinic=clinic,
+        product_key=choices.product,
+        indication_key=choices.indication,
+        at=at,
+    )
+
+
 def plan_for(patient: Patient, choices: Choices, clinic: Clinic, at: datetime) -> Plan:
     """Compute what these choices mean; writes nothing and is the live preview."""
-    facts = facts_of(patient, clinic=clinic, product_key=choices.product, at=at)
+    facts = facts_for(patient, choices, clinic, at)
     return plan_from(facts, patient, choices, clinic, at)
 
 
@@ -814,7 +833,7 @@ def _append_version(
     telephone: Telephone | None = None,
 ) -> OrderVersion:
     clinic, at = order.clinic, by.at
-    facts = facts_of(patient, clinic=clinic, product_key=choices.product, at=at)
+    facts = facts_for(patient, choices, clinic, at)
     made = plan_from(facts, patient, choices, clinic, at)
     _refuse_dates(choices, at.astimezone(clinic.zone).date())
     warnings = (*made.warnings, *medicine_warnings(patient, choices.medicines))

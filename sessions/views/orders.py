@@ -380,9 +380,7 @@ def _standing(regimen: Regimen, product_key: str) -> str:
 
 def _previewed(patient, choices: Choices, clinic, at) -> dict[str, Any]:
     try:
-        facts = orders.facts_of(
-            patient, clinic=clinic, product_key=choices.product, at=at
-        )
+        facts = orders.facts_for(patient, choices, clinic, at)
         made = orders.plan_from(facts, patient, choices, clinic, at)
     except Refused as refused:
         return {"refused": refused.message}

@@ -252,6 +252,23 @@ def test_a_dose_above_the_ceiling_is_refused_whatever_the_reason(patient, prescr
     assert not OrderVersion.objects.exists()
 
 
+def test_a_dose_unlike_the_last_one_for_the_same_indication_is_asked_about(
+    patient, prescriber
+):
+    itp = {"indication": "itp", "days": 2}
+    signed(patient, prescriber=prescriber, dose_g_per_kg=Decimal(2), **itp)
+    wanted = itp | {"dose_g_per_kg": Decimal("0.4")}
+
+    with pytest.raises(Refused) as refused:
+        draft(patient, prescriber, **wanted)
+
+    assert refused.value.field == "reason"
+    version = draft(patient, prescriber, reason="Small test dose", **wanted).current
+    codes = {each["code"] for each in version.plan["cautions"]}
+    assert "dose_unlike_last" in codes
+    draft(patient, prescriber)  # another indication has its own doses
+
+
 @pytest.mark.parametrize("pounds", ["158.7", "144", "172.8", "30.24", "36"])
 def test_a_weight_in_pounds_stops_the_order(patient, nurse, prescriber, pounds):
     weigh(patient, pounds, by=nurse, at=NINE)
