@@ -182,7 +182,7 @@ def run(program: str, settings: dict[str, Any], *arguments: str) -> None:
     )
     if done.returncode:
         said = " ".join(done.stderr.split())[:500]
-        raise BackupError(f"{program} failed: {said}")
+        raise BackupError(f"{program} failed: {said or f'status {done.returncode}'}")
 
 
 def _program(name: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import gettempdir, mkdtemp
 from typing import Any
 
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from ivig_clinic import VERSION
 from sessions.backups import engines
@@ -137,7 +137,10 @@ def _verified(
 
 def _faults(settings: dict[str, Any], manifest: Manifest) -> list[str]:
     with engines.opened(settings) as alias:
-        return faults_of(alias, manifest)
+        try:
+            return faults_of(alias, manifest)
+        except DatabaseError as error:
+            return [" ".join(str(error).split())]
 
 
 def _raise(faults: list[str]) -> None:
