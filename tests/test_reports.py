@@ -261,7 +261,7 @@ def test_small_groups_are_marked_and_stand_after_the_ranked_ones(ward):
     report = count_reactions(ward.clinic)
 
     assert report.rows[0].is_small
-    assert report.rows[0].note == "small: under 50 infusions, not ranked"
+    assert report.rows[0].note == "small, not ranked"
     assert picture(report).marks[0].is_small
 
 

@@ -15,7 +15,7 @@ ROWS_DRAWN = 24
 """More groups no eye compares; the largest are drawn, all are in the table."""
 
 LEFT, RIGHT = Decimal(200), Decimal(590)
-ROW_HEIGHT, TOP = 34, 14
+TOP = 14
 LABEL_LETTERS = 21
 AXIS_STEPS = (1, 2, 5)
 
@@ -85,6 +85,11 @@ class Picture:
     left_out: str = ""
 
 
+def _height(rows: Sequence[Row]) -> int:
+    """Room for a row: more when a label needs two lines."""
+    return 40 if any(len(row.label) > LABEL_LETTERS for row in rows) else 34
+
+
 def picture(report: Report) -> Picture | None:
     """The picture of a report; None when there is nothing to draw."""
     drawn, words = _drawn(report)
@@ -124,7 +129,7 @@ def _marks(report: Report, rows: list[Row], words: str) -> Picture:
         known = values[0] is not None
         marks.append(
             Mark(
-                y=TOP + 20 + place * ROW_HEIGHT,
+                y=TOP + 20 + place * _height(rows),
                 lines=_lines(row.label),
                 point=_x(_number(values[0]), top) if known else None,
                 low=_x(_number(values[1]), top) if known else None,
@@ -149,7 +154,7 @@ def _marks(report: Report, rows: list[Row], words: str) -> Picture:
             f"of all, {written(total)}.",
             "Dashed bar and open mark: rate lowered under 10 times, small.",
         ]
-    floor = TOP + 6 + len(rows) * ROW_HEIGHT
+    floor = TOP + 6 + len(rows) * _height(rows)
     return Picture(
         kind="forest" if is_forest else "times",
         title=report.title,
@@ -201,7 +206,7 @@ def _shares(report: Report, rows: list[Row], words: str) -> Picture:
         on_time, of = written(row.values["on_time"]), written(row.values["of"])
         bars.append(
             Bar(
-                y=TOP + 20 + place * ROW_HEIGHT,
+                y=TOP + 20 + place * _height(rows),
                 lines=_lines(row.label),
                 pieces=tuple(pieces),
                 is_small=row.is_small,
@@ -211,7 +216,7 @@ def _shares(report: Report, rows: list[Row], words: str) -> Picture:
         )
     notes = [words] if words else []
     notes.append("Sets owed, in per cent. Dashed outline: under 50 sets, small.")
-    floor = TOP + 6 + len(rows) * ROW_HEIGHT
+    floor = TOP + 6 + len(rows) * _height(rows)
     return Picture(
         kind="shares",
         title=report.title,

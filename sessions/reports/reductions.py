@@ -156,7 +156,7 @@ def _row(label: str, calls: list[Call], *, is_total: bool = False) -> Row:
         ):
             values[key] = rounded(value or Fraction(0), places=1)
     is_small = len(times) < SMALL
-    note = "small: rate lowered under 10 times" + ("" if is_total else ", not ranked")
+    note = "small" if is_total else "small, not ranked"
     return Row(
         label=label,
         values=values,

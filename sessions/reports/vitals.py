@@ -151,7 +151,7 @@ def _row(label: str, tally: Mapping[Any, int], *, is_total: bool = False) -> Row
             part = wilson(number, of)
             values[key] = per_100(part.share) if part else None
     is_small = of < SMALL
-    note = "small: under 50 sets" + ("" if is_total else ", not ranked")
+    note = "small" if is_total else "small, not ranked"
     return Row(
         label=label,
         values=values,
