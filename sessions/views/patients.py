@@ -188,6 +188,7 @@ def amend(request: ClinicRequest, pk: int) -> HttpResponse:
         patient=patient,
     )
     if request.method == "GET":
+        view_of("patient.view", by=actor(request), subject=patient, patient=patient)
         return _person_form(request, form, patient, 200)
 
     def change(by: Actor) -> Patient:
@@ -347,9 +348,12 @@ def _row_page(
     task: str,
     status: int,
 ) -> HttpResponse:
+    patient = person.patient
+    if request.method == "GET":
+        view_of("patient.view", by=actor(request), subject=patient, patient=patient)
     context = {
         "person": person,
-        "patient": person.patient,
+        "patient": patient,
         "banner": person.banner,
         "now": person.at,
         "kind": kind,

@@ -146,7 +146,7 @@ def change(request, pk):
             "name": user.name,
             "credential": user.credential,
             "phone": user.phone,
-            "role": user.role.name,
+            "role": user.role.name if user.role else None,
             "is_active": user.is_active,
             "seen": user.seen_as,
         }

@@ -475,3 +475,15 @@ def test_packed_and_plain_files_read_the_same():
 
     assert document == read_document(gzip.compress(plain))
     assert document["x"] == Decimal("1.1")
+
+
+def test_the_importer_stands_among_the_staff_without_a_role(sign_in, admin, clinic):
+    importer_of(clinic, at=NINE)
+    client = sign_in(admin)
+
+    page = client.get("/settings/staff/")
+
+    assert page.status_code == 200
+    assert "FHIR import" in page.text
+    user = clinic.staff.get(name="FHIR import")
+    assert client.get(f"/settings/staff/{user.pk}/").status_code == 200
