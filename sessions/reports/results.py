@@ -111,10 +111,6 @@ class Report:
         return next((row for row in self.rows if row.is_total), None)
 
     @property
-    def has_notes(self) -> bool:
-        return any(row.note for row in self.rows)
-
-    @property
     def heads(self) -> list[str]:
         """The heads of the file."""
         numbers = [head for column in self.columns for head in column.heads]

@@ -42,7 +42,7 @@ def verify_chain(*, using: str = DEFAULT_DB_ALIAS) -> ChainCheck:
     return ChainCheck(rows=rows, head_hash=head)
 
 
-def exported(*, by: Actor, filters: str) -> None:
-    """Write down that rows of the audit were taken along, and which."""
+def exported(*, by: Actor, filters: str, rows: int, sha256: str) -> None:
+    """Write down that rows of the audit were taken along, which and how many."""
     with act("audit.export", by=by) as done:
-        done.detail["filters"] = filters
+        done.detail |= {"filters": filters, "rows": rows, "sha256": sha256}

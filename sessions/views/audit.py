@@ -1,14 +1,12 @@
 """The audit, for those who may read it: filtered, page by page, and as CSV."""
 
-import csv
 import json
 
 from django.core.paginator import Paginator
-from django.http import StreamingHttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 
 from sessions.access import access, actor
+from sessions.exports import csv_file
 from sessions.forms.audit import AuditFilter
 from sessions.models import AuditEntry, instant
 from sessions.services.audit import exported
@@ -35,13 +33,19 @@ def entries(request):
 def export(request):
     """The rows found, as CSV; that they were taken along is itself an act."""
     form = AuditFilter(request.POST, clinic=request.clinic)
-    exported(by=actor(request), filters=form.query)
-    response = StreamingHttpResponse(
-        _csv(_found(request, form).iterator(chunk_size=500)), content_type="text/csv"
+    by = actor(request)
+    local = by.at.astimezone(request.clinic.zone)
+    file = csv_file(
+        name=f"audit-{local:%Y-%m-%d}.csv",
+        about=[("Report", "Audit"), ("Filters", form.query or "none")],
+        heads=HEADS,
+        rows=map(_cells, _found(request, form).iterator(chunk_size=500)),
+        clinic=request.clinic,
+        user=request.user,
+        at=by.at,
     )
-    name = f"audit-{timezone.localdate():%Y-%m-%d}.csv"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    exported(by=by, filters=form.query, rows=file.row_count, sha256=file.sha256)
+    return file.response()
 
 
 def readable(detail: dict, prefix: str = "") -> list[tuple[str, str]]:
@@ -76,28 +80,9 @@ def _found(request, form: AuditFilter):
     return rows.order_by("-sequence")
 
 
-class _Line:
-    """Takes the place of a file: the csv module's line is what is streamed."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _csv(rows):
-    writer = csv.writer(_Line())
-    yield writer.writerow(HEADS)
-    for row in rows:
-        yield writer.writerow(
-            _safe(value)
-            for value in (
-                *(row.sequence, instant(row.at), row.username, row.role, row.action),
-                *(row.object_type, row.object_id, row.patient_id, row.detail),
-                *(row.workstation, row.app_version, row.hash),
-            )
-        )
-
-
-def _safe(value) -> str:
-    """A cell that a spreadsheet does not read as a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+def _cells(row: AuditEntry) -> tuple:
+    return (
+        *(row.sequence, instant(row.at), row.username, row.role, row.action),
+        *(row.object_type, row.object_id, row.patient_id, row.detail),
+        *(row.workstation, row.app_version, row.hash),
+    )

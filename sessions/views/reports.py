@@ -37,8 +37,8 @@ KINDS = {
         Kind(
             key="reactions",
             title="Reactions per 100 infusions",
-            answers="How many infusions had a reaction, by product, lot, indication, "
-            "step of the ladder, premedication, first or later, grade and month.",
+            answers="How many infusions had a reaction, of which grade and when, "
+            "with the interval in which the true rate may lie.",
             form=ReactionForm,
             scope=reactions.ReactionScope,
             groupings=reactions.GROUPINGS,
@@ -58,7 +58,7 @@ KINDS = {
             key="vitals",
             title="Vital signs on time",
             answers="Which sets of vital signs that the protocol asked for were taken "
-            "on time, late or not at all, by product, part of the schedule and month.",
+            "on time, late or not at all.",
             form=VitalsForm,
             scope=vitals.VitalsScope,
             groupings=vitals.GROUPINGS,

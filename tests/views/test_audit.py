@@ -1,6 +1,7 @@
 """The audit page and its export."""
 
 import csv
+import hashlib
 from datetime import timedelta
 
 import pytest
@@ -70,11 +71,14 @@ def test_a_change_reads_as_before_and_after(archive):
 
 def test_the_export_holds_the_rows_shown_and_is_itself_an_act(archive, nurse):
     answer = archive.post(reverse("audit-export"), {"user": nurse.pk})
-    lines = list(csv.DictReader(answer.getvalue().decode().splitlines()))
+    _, _, body = answer.content.decode().partition("\r\n\r\n")
+    lines = list(csv.DictReader(body.splitlines()))
 
     assert [line["sequence"] for line in lines] == ["3", "1"]
     assert lines[0]["action"] == "session.view"
-    assert AuditEntry.objects.last().action == "audit.export"
+    entry = AuditEntry.objects.last()
+    assert entry.action == "audit.export"
+    assert hashlib.sha256(body.encode()).hexdigest() in entry.detail
 
 
 def test_the_command_says_that_the_chain_is_unbroken(archive, capsys):
