@@ -11,6 +11,7 @@ from sessions.catalogue.gate import risk_factors
 from sessions.catalogue.indications import indications
 from sessions.catalogue.products import products
 from sessions.models import (
+    Allergy,
     Clinic,
     Height,
     IdentityCheck,
@@ -29,6 +30,7 @@ from sessions.models import (
     User,
     Weight,
 )
+from sessions.rules.bodies import is_over_65
 from sessions.rules.dosing import Body, DosingError, Ordered
 from sessions.rules.dosing_policy import DosingPolicy
 from sessions.rules.labels import Indication, Product
@@ -39,7 +41,7 @@ from sessions.rules.sources import Setting, Source
 from sessions.rules.titration import Plan, PlanWarning, StartRule, plan, start_rule
 from sessions.services import protocols
 from sessions.services.acts import Actor, Refused, Stale, act
-from sessions.services.medicines import allergy_against
+from sessions.services.medicines import SHORTEST_WORD, allergy_against
 
 LB_PER_KG = ((Fraction(2), Fraction("2.4")), (Fraction("0.42"), Fraction("0.5")))
 """Ratios of two weights that look like pounds typed for kilograms (SAFETY 3)."""
@@ -55,19 +57,25 @@ NEEDS_REASON = {
     "fixed_dose",
     "weight_old",
     "dose_unlike_last",
+    "dose_far_below",
     "experience_stated",
-    "allergy",
 }
 """Soft warnings that a prescriber answers in words before the order is kept."""
 
-OVER_65, OVER_YEARS = "over_65", 65
+OVER_65 = "over_65"
 """The one risk factor that follows from the birth date alone."""
 
 BEFORE_START = {"volume_depletion"}
 """Hard stops of the catalogue that are put right on the day, not by another order."""
 
-NEVER = {"dose_above_ceiling", "weight_lb_kg"}
-"""Hard stops that nobody can override: the number itself is not believable."""
+NEVER = {"dose_above_ceiling", "weight_lb_kg", "weight_too_old", "allergy"}
+"""Hard stops that nobody can override: a number that is not believable, a medicine
+that can be replaced."""
+
+FAR_BELOW = 5
+"""A course of less than this part of the highest published one is asked about (H5)."""
+
+IMMUNOGLOBULIN = ("immunoglobulin", "immune globulin", "ivig", "gamma globulin")
 
 FIELD_OF = {
     "dose": "dose_g_per_kg",
@@ -137,6 +145,7 @@ class Facts:
     at_risk_because: tuple[str, ...]
     start: StartRule
     prior_reaction: bool
+    allergies: tuple[Allergy, ...]
     last_dose_g_per_kg: Decimal | None
     protocol: ProtocolVersion
     policy: DosingPolicy
@@ -227,6 +236,7 @@ def facts_of(
         ),
         start=_start_rule(patient, product_key, policy, at),
         prior_reaction=_reacted_before(patient, product_key),
+        allergies=tuple(patient.allergys.current()),
         last_dose_g_per_kg=_last_dose(patient, indication_key),
         protocol=version,
         policy=policy,
@@ -238,7 +248,7 @@ def risks_of(patient: Patient, *, today: date) -> frozenset[str]:
     rows = patient.riskfactors.current().order_by("event_time", "id")
     state = {row.key: row.presence for row in rows}
     found = {key for key, presence in state.items() if presence == Presence.PRESENT}
-    if patient.age_on(today) > OVER_YEARS:
+    if is_over_65(patient.birth_date, today):
         found.add(OVER_65)
     return frozenset(found)
 
@@ -335,7 +345,10 @@ def plan_from(
     except DosingError as error:
         name = FIELD_OF.get(error.field, error.field)
         raise Refused(str(error), field=name) from error
-    own = tuple(_own_warnings(facts, choices, made, clinic, at))
+    own = [
+        *_own_warnings(facts, choices, made, clinic, at),
+        *_product_allergies(facts.allergies, product),
+    ]
     return replace(made, warnings=(*made.warnings, *own))
 
 
@@ -374,6 +387,7 @@ def _own_warnings(
             "this patient.",
             policy.dose_range.hard_times_highest.source,
         )
+    yield from _far_below(made, policy)
     last, now = facts.last_dose_g_per_kg, choices.dose_g_per_kg
     if last and now and not Fraction(1, 4) < exact(now) / exact(last) < 4:
         yield _warning(
@@ -389,6 +403,44 @@ def _own_warnings(
             f"{facts.start.experience}: {facts.start.because}.",
             facts.start.source,
         )
+
+
+def _far_below(made: Plan, policy: DosingPolicy):
+    """A range that is open below still does not make a tenth of it plausible."""
+    highest = [
+        regimen.high_g_per_kg
+        for regimen in made.indication.regimens
+        if regimen.high_g_per_kg is not None
+    ]
+    dose = exact(made.dose.course_g_per_kg)
+    if highest and made.dose.check.level == "ok" and dose * FAR_BELOW < max(highest):
+        yield _warning(
+            "dose_far_below",
+            f"{plain(made.dose.course_g_per_kg, 3)} g/kg is far below the published "
+            f"{plain(max(highest))} g/kg. Is the point in the right place?",
+            policy.dose_range.hard_times_highest.source,
+        )
+
+
+def _product_allergies(allergies: tuple[Allergy, ...], product: Product):
+    """An allergy to immunoglobulin, to this brand or to what stabilises it."""
+    contains = " ".join(
+        fact.text.casefold() for fact in product.facts if fact.name == "Stabiliser"
+    )
+    brand = product.brand.casefold()
+    for allergy in allergies:
+        substance = allergy.substance.casefold().strip()
+        if allergy.none_known or len(substance) < SHORTEST_WORD:
+            continue
+        to_all = any(word in substance for word in IMMUNOGLOBULIN)
+        if to_all or substance in contains or substance.split()[0] in brand.split():
+            yield _warning(
+                "product_allergy",
+                f"An allergy to {allergy.substance} is on record, and "
+                f"{product.brand} is or contains it.",
+                Source(text="The patient's record"),
+                hard=True,
+            )
 
 
 def _contraindications(facts: Facts, made: Plan):
@@ -930,7 +982,7 @@ def _refuse_dates(choices: Choices, today: date) -> None:
 def _refuse_unanswered(made: Plan, choices: Choices) -> None:
     """Hard stops stand unless they are overridden; some warnings need a reason."""
     for stop in made.hard_stops:
-        if stop.code in NEVER or stop.code.startswith("weight_"):
+        if stop.code in NEVER:
             where = "dose_g_per_kg" if stop.code == "dose_above_ceiling" else ""
             raise Refused(stop.text, field=where)
         if not choices.override_reason.strip():

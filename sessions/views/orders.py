@@ -429,6 +429,7 @@ def _page(request, order, *, status=200, **bound):
         "stages": _stages(order, version, at),
         "stops": stops,
         "versions": versions,
+        "changes": differences(versions[1], version) if len(versions) > 1 else [],
         "history": history,
         "returned": _returned(order, history),
         "weight_change": _weight_change(order, version, person.weight),

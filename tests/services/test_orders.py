@@ -231,6 +231,24 @@ def test_ten_times_a_valid_dose_is_never_saved(patient, clinic):
             )
 
 
+def test_a_tenth_of_a_valid_dose_is_never_saved_without_a_reason(patient, clinic):
+    facts = orders.facts_of(patient, clinic=clinic, product_key="privigen_10", at=NINE)
+    for indication, per_kg, grams in valid_doses():
+        made = orders.plan_from(
+            facts,
+            patient,
+            choices(
+                indication=indication.key,
+                dose_g_per_kg=per_kg and per_kg / 10,
+                fixed_dose_g=grams and grams / 10,
+            ),
+            clinic,
+            NINE,
+        )
+        with pytest.raises(Refused):
+            orders._refuse_unanswered(made, choices())
+
+
 def test_a_tenth_of_a_valid_dose_asks_for_a_reason(patient, prescriber):
     with pytest.raises(Refused, match="below the published range") as refused:
         draft(patient, prescriber, dose_g_per_kg=Decimal("0.04"))
@@ -376,7 +394,25 @@ def test_a_medicine_the_patient_is_allergic_to_is_refused(patient, nurse, prescr
     allergic(patient, "Paracetamol", by=nurse)
 
     with pytest.raises(Refused, match="allergy"):
-        draft(patient, prescriber, medicines=(paracetamol(),))
+        draft(patient, prescriber, medicines=(paracetamol(),), override_reason="I know")
+
+
+@pytest.mark.parametrize("substance", ["IVIG", "Privigen", "L-proline"])
+def test_an_allergy_to_the_product_needs_a_signed_override(
+    patient, nurse, prescriber, substance
+):
+    allergic(patient, substance, by=nurse)
+
+    with pytest.raises(Refused, match="on record") as refused:
+        draft(patient, prescriber)
+
+    assert refused.value.field == "override_reason"
+
+
+def test_another_allergy_does_not_stop_the_product(patient, nurse, prescriber):
+    allergic(patient, "Penicillin", by=nurse)
+
+    assert draft(patient, prescriber).current
 
 
 def test_medicines_go_with_the_course(patient, prescriber):

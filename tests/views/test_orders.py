@@ -469,6 +469,8 @@ def test_a_change_shows_what_differs(sign_in, prescriber, order, patient, now, e
     assert response.status_code == 302
     text = client.get(reverse("order-version", args=[order.pk, 1])).content.decode()
     assert "What differs" in text
+    page = client.get(reverse("order-detail", args=[order.pk])).content.decode()
+    assert "What this version changed against version 1" in page
     assert "<b>0.6</b>" in text
 
 
@@ -537,22 +539,25 @@ def test_a_telephone_order_is_taken_verified_and_countersigned(
 
 
 def test_an_overdue_countersignature_is_shown(
-    sign_in, nurse, prescriber, patient, now, expires
+    sign_in, clinic, nurse, prescriber, pharmacist, now, expires
 ):
+    then = now - timedelta(hours=clinic.countersign_hours, minutes=1)
+    protocol_in_force(clinic, author=pharmacist, approver=prescriber, at=then)
+    patient = make_patient(nurse, at=then)
     order = orders.draft_order(
         patient=patient,
         choices=choices(expires_on=expires),
         telephone=orders.Telephone(prescriber=prescriber, read_back=True),
         identity=identity(patient),
-        by=actor(nurse, now - timedelta(minutes=1)),
-    )
-    clinic = patient.clinic
-    assert order.current.countersign_by == now - timedelta(minutes=1) + timedelta(
-        hours=clinic.countersign_hours
+        by=actor(nurse, then),
     )
     client = sign_in(prescriber)
+
     page = client.get(reverse("order-detail", args=[order.pk])).content.decode()
-    assert "Telephone order, to be countersigned" in page
+    listed = client.get(reverse("orders") + "?status=countersign").content.decode()
+
+    assert "Countersignature OVERDUE" in page
+    assert "countersignature overdue" in listed
 
 
 # The list
