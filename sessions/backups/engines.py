@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import psycopg
 from django.db import connections
+from django.db.utils import load_backend
 from psycopg import sql
 
 from ivig_clinic import databases
@@ -32,17 +33,17 @@ WAIT_SECONDS = 20
 def opened(settings: dict[str, Any]) -> Iterator[str]:
     """A further database for Django, under an alias that lasts for the block."""
     alias = f"backup-{uuid4().hex}"
-    connections.settings[alias] = deepcopy(connections["default"].settings_dict) | {
+    whole = deepcopy(connections["default"].settings_dict) | {
         "ATOMIC_REQUESTS": False,
         "CONN_MAX_AGE": 0,
         **settings,
     }
+    connections[alias] = load_backend(whole["ENGINE"]).DatabaseWrapper(whole, alias)
     try:
         yield alias
     finally:
         connections[alias].close()
         del connections[alias]
-        del connections.settings[alias]
 
 
 def scratch_file(file: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import gettempdir, mkdtemp
 from typing import Any
 
-from django.db import DatabaseError, connections
+from django.db import connections
 
 from ivig_clinic import VERSION
 from sessions.backups import engines
@@ -137,10 +137,7 @@ def _verified(
 
 def _faults(settings: dict[str, Any], manifest: Manifest) -> list[str]:
     with engines.opened(settings) as alias:
-        try:
-            return faults_of(alias, manifest)
-        except DatabaseError as error:
-            return [" ".join(str(error).split())]
+        return faults_of(alias, manifest)
 
 
 def _raise(faults: list[str]) -> None:

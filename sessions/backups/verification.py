@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.migrations.loader import MigrationLoader
 
 from sessions import storage
@@ -25,15 +25,16 @@ def refuse_unknown_migrations(manifest: Manifest) -> None:
 
 def faults_of(using: str, manifest: Manifest) -> list[str]:
     """Everything by which a restored database differs from what was backed up."""
-    return [
-        *_integrity(using),
-        *_counts(using, manifest),
-        *_triggers(using),
-        *_chain(using, manifest),
-    ]
+    found: list[str] = []
+    try:
+        for check in (_integrity, _counts, _triggers, _chain):
+            found += check(using, manifest)
+    except DatabaseError as error:  # it cannot even be read
+        found.append(" ".join(str(error).split()))
+    return found
 
 
-def _integrity(using: str) -> Iterator[str]:
+def _integrity(using: str, manifest: Manifest) -> Iterator[str]:
     """Pages, indexes and keys; PostgreSQL checked its own while it loaded them."""
     connection = connections[using]
     if connection.vendor != "sqlite":
@@ -64,7 +65,7 @@ def _rows(number: int | None) -> str:
     return "no table" if number is None else f"{number} rows"
 
 
-def _triggers(using: str) -> Iterator[str]:
+def _triggers(using: str, manifest: Manifest) -> Iterator[str]:
     """Tables that came with a later version have their triggers after `migrate`."""
     connection = connections[using]
     tables = set(connection.introspection.table_names())
