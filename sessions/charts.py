@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from sessions.models import (
+    IN_A_CHAIR,
     Flag,
     FlagAction,
     FlagEvent,
@@ -39,8 +40,15 @@ from sessions.models import (
     Vial,
     VitalSigns,
 )
+from sessions.rules.findings import Finding
 from sessions.rules.ladders import Rung
-from sessions.rules.monitoring import Course, Due, next_vitals, state_at
+from sessions.rules.monitoring import (
+    Course,
+    Due,
+    next_vitals,
+    state_at,
+    time_findings,
+)
 from sessions.rules.plans import rungs_of
 from sessions.rules.policy import Policy
 from sessions.rules.quantities import plain
@@ -424,6 +432,23 @@ class SessionChart:
         if self.last_complete_at is not None:
             return (self.last_complete_at,)
         return tuple(row.event_time for row in self.vitals if is_complete(row))
+
+    @property
+    def time_findings(self) -> tuple[Finding, ...]:
+        """What the clock alone has to say now: late vitals, a step held too long (F1).
+
+        Worked out on every read, never stored.
+        """
+        if self.policy is None or self.session.stage not in IN_A_CHAIR:
+            return ()
+        held = self.open_flags or self.rechecks
+        return time_findings(
+            due=self.due,
+            step_due_at=None if held else self.running.step_due_at,
+            at=self.at,
+            schedule=self.policy.monitoring.schedule,
+            rules=self.policy.monitoring.time_rules,
+        )
 
     # flags
 

@@ -148,6 +148,11 @@ urlpatterns = [
         vitals.correct,
         name="vitals-correct",
     ),
+    path(
+        "infusions/<int:pk>/vitals/<int:vitals>/withdraw/",
+        vitals.withdraw,
+        name="vitals-withdraw",
+    ),
     # rates
     path("infusions/<int:pk>/rate/override/", rates.override, name="rate-override"),
     path("infusions/<int:pk>/rate/<slug:act>/", rates.change, name="rate-change"),

@@ -350,6 +350,16 @@ class CorrectionForm(VitalsForm):
         return form
 
 
+class WithdrawForm(ClinicForm):
+    """Why a set does not belong here at all."""
+
+    correction_reason = PlainText(
+        max_length=200,
+        label="Why is it withdrawn?",
+        error_messages={"required": "Write why it is withdrawn."},
+    )
+
+
 def earliest_of(scheduled_at: datetime) -> datetime:
     """Nothing of a visit happened earlier than half a day before its appointment."""
     return scheduled_at - timedelta(hours=12)

@@ -68,7 +68,12 @@ def _act(request, pk, form_class, do):
     fresh = for_charts(InfusionSession.objects).get(pk=session.pk)
     chart = charts_of([fresh], at=timezone.now())[0]
     if tried.saved:
-        return answer_screen(request, chart)
+        return answer_screen(request, chart, keep_typing=True)
     return answer_screen(
-        request, chart, status=tried.status, notice=tried.message, flag_form=form
+        request,
+        chart,
+        status=tried.status,
+        notice=tried.message,
+        flag_form=form,
+        keep_typing=True,
     )

@@ -50,9 +50,14 @@ def _act(request, pk, form_class, do):
     fresh = for_charts(InfusionSession.objects).get(pk=session.pk)
     chart = charts_of([fresh], at=timezone.now())[0]
     if tried.saved:
-        return answer(request, chart)
+        return answer(request, chart, keep_typing=True)
     return answer(
-        request, chart, status=tried.status, notice=tried.message, rate_form=form
+        request,
+        chart,
+        status=tried.status,
+        notice=tried.message,
+        rate_form=form,
+        keep_typing=True,
     )
 
 

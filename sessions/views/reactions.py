@@ -69,6 +69,7 @@ def record(request, pk):
         reaction_saved=saved.reaction if saved else None,
         fresh_flag=saved.flag if saved else None,
         redraw_chips=True,
+        keep_typing=True,
         chips=chips({}),
     )
 
@@ -86,8 +87,14 @@ def outcome(request, pk, reaction):
     )
     chart = _chart(request, pk)
     if tried.saved:
-        return answer(request, chart)
-    return answer(request, chart, status=tried.status, notice=tried.message)
+        return answer(request, chart, keep_typing=True)
+    return answer(
+        request,
+        chart,
+        status=tried.status,
+        notice=tried.message,
+        keep_typing=True,
+    )
 
 
 @access("chart", methods=("POST",))

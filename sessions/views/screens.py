@@ -120,7 +120,7 @@ def screen(request: ClinicRequest, chart: SessionChart, **given: Any) -> dict[st
         "bar": bar(chart),
         "panels": [flag_panel(chart, raised, fresh) for raised in chart.open_flags],
         "rechecks": chart.rechecks,
-        "form": given.get("form") or vitals_form(chart),
+        "form": given.get("form") or _fresh_form(chart, given),
         "saved": _saved(chart, given),
         "step": step,
         "step_details": _rung_details(chart, step.pump_ml_per_h) if step else "",
@@ -140,6 +140,15 @@ def screen(request: ClinicRequest, chart: SessionChart, **given: Any) -> dict[st
         "links": links(session.pk),
     }
     return context | given
+
+
+def _fresh_form(chart: SessionChart, given: dict[str, Any]) -> VitalsForm:
+    """An empty form; after another act what was typed in the old one stays in place."""
+    form = vitals_form(chart)
+    if given.get("keep_typing"):
+        for name in form.fields:
+            form.fields[name].widget.attrs["hx-preserve"] = "true"
+    return form
 
 
 def full_screen(

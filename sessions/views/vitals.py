@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from sessions.access import access, session_in_reach
 from sessions.charts import charts_of
-from sessions.forms.vitals import CorrectionForm
-from sessions.services.vitals import correct_vitals, record_vitals
+from sessions.forms.vitals import CorrectionForm, WithdrawForm
+from sessions.services.vitals import correct_vitals, record_vitals, withdraw_vitals
 from sessions.views.acting import STALE, attempt
 from sessions.views.screens import answer, banner, vitals_form
 
@@ -74,6 +74,33 @@ def correct(request, pk, vitals):
     return _correction_page(request, chart, old, form, status=tried.status)
 
 
+@access("chart", methods=("POST",))
+def withdraw(request, pk, vitals):
+    """Withdraw a set that is another patient's or was never taken."""
+    session = session_in_reach(request, pk)
+    chart = charts_of([session], at=timezone.now())[0]
+    old = next((row for row in chart.vitals if row.pk == vitals), None)
+    if old is None:
+        raise Http404
+    form = WithdrawForm(request.POST, clinic=request.clinic, at=chart.at)
+    tried = attempt(
+        request,
+        form,
+        lambda by: withdraw_vitals(
+            session=session,
+            vitals_id=vitals,
+            reason=form.cleaned_data["correction_reason"],
+            by=by,
+        ),
+    )
+    if tried.saved:
+        return redirect("infusion-detail", pk=pk)
+    shown = CorrectionForm.filled(old, **_about(chart, old))
+    return _correction_page(
+        request, chart, old, shown, status=tried.status, notice=tried.message
+    )
+
+
 def _about(chart, old):
     """What the form of an earlier set compares with: the set before it."""
     drawn = vitals_form(chart)
@@ -88,12 +115,14 @@ def _about(chart, old):
     }
 
 
-def _correction_page(request, chart, old, form, *, status):
+def _correction_page(request, chart, old, form, *, status, notice=""):
     context = {
         "chart": chart,
         "session": chart.session,
         "old": old,
         "form": form,
+        "notice": notice,
+        "key": CorrectionForm(**_about(chart, old)).key,
         "banner": banner(chart),
         "now": chart.at,
     }

@@ -279,3 +279,16 @@ def test_a_correction_is_a_new_set_and_the_old_one_stays_readable(
     assert "104/76" in page
     assert Flag.objects.count() == 1
     assert FlagEvent.objects.filter(kind="closed").count() == 1
+
+
+def test_a_set_of_another_patient_is_withdrawn_with_a_reason(send, running, client):
+    send(systolic_mmhg="104")
+    wrong = VitalSigns.objects.latest("pk")
+    address = f"/infusions/{running.pk}/vitals/{wrong.pk}/withdraw/"
+
+    assert client.post(address, {"correction_reason": ""}).status_code == 422
+    assert client.post(address, {"correction_reason": "chair 4's"}).status_code == 302
+
+    page = text(client.get(f"/infusions/{running.pk}/"))
+    assert "chair 4&#x27;s" in page
+    assert 'id="flag-' not in page
