@@ -513,6 +513,7 @@ def _today(
             session.patient,
             clinic=session.clinic,
             product_key=version.product_key,
+            indication_key=version.indication_key,
             at=at,
         )
         made = plan(
@@ -860,7 +861,8 @@ def gate_facts(prepared: Preparation) -> GateFacts:
         risk_factors={
             key: {Presence.PRESENT: True, Presence.ABSENT: False}.get(row.presence)
             for key, row in prepared.risk_factors.items()
-        },
+        }
+        | dict.fromkeys(prepared.today.risks if prepared.today else (), True),
         answers=_answers(prepared),
         blood_group=_blood_group(prepared),
         first_infusion=bool(prepared.today and prepared.today.first_infusion),

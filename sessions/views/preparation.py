@@ -115,13 +115,11 @@ def _assess(request: ClinicRequest, session: InfusionSession) -> None:
 def confirm_weight(request: ClinicRequest, pk: int) -> HttpResponse:
     session = session_in_reach(request, pk)
     form = TapForm(request.POST, **_options(request, "keep"))
-    return _act(
-        request,
-        session,
-        "weight",
-        form,
-        lambda by: infusions.confirm_weight(session=session, by=by),
+    status = save(
+        request, form, lambda by: infusions.confirm_weight(session=session, by=by)
     )
+    bound = {"keep": form} if status != SAVED else {}
+    return answer(request, session, "weight", form, status, bound=bound)
 
 
 @access("chart", methods=("POST",))
@@ -274,6 +272,8 @@ def answer(
 
     `bound` names where on the page a form that was refused stands, if not at the item.
     """
+    if item == "vials" and session.stage not in infusions.BEFORE_START:
+        return _vials_answer(request, session, form, status, bound)
     if status == SAVED and not request.htmx:
         target = item if item in dict(SECTIONS) else "start"
         page = reverse("infusion-prepare", args=[session.pk])
@@ -294,6 +294,39 @@ def answer(
         "infusions/_pre_answer.html",
         context,
         status=200 if status == SAVED else status,
+    )
+
+
+def vials_page(
+    request: ClinicRequest,
+    session: InfusionSession,
+    bound: dict[str, ClinicForm] | None = None,
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    """The vials of a visit that was started: one broken, one more of another lot."""
+    context = _context(request, session, bound or {})
+    context["section"] = next(s for s in context["sections"] if s["key"] == "vials")
+    template = "_pre.html" if request.htmx else "vials.html"
+    return render(request, f"infusions/{template}", context, status=status)
+
+
+def _vials_answer(
+    request: ClinicRequest,
+    session: InfusionSession,
+    form: ClinicForm,
+    status: int,
+    bound: dict[str, ClinicForm] | None,
+) -> HttpResponse:
+    if status == SAVED and not request.htmx:
+        return redirect("vial-add", session.pk)
+    if status == 409 and request.htmx:
+        return conflict(request, form)
+    if bound is None:
+        bound = {"vials": form} if status != SAVED else {}
+    session = session_in_reach(request, session.pk)
+    return vials_page(
+        request, session, bound, status=200 if status == SAVED else status
     )
 
 
@@ -343,6 +376,9 @@ def _context(
         "lots": _lots(request, prepared) if may_chart and prepared.missing_g else [],
         "vial_rows": _vial_rows(request, prepared, bound.get("taking_back")),
         "taking_back": bound.get("taking_back"),
+        "show_scan": bool(prepared.missing_g)
+        or "vials" in bound
+        or session.stage == Stage.INFUSING,
         "premedications": offer_rows(
             request, prepared.before, bound.get("premedication")
         ),

@@ -1,21 +1,28 @@
 """Vials of a visit: scanned or typed, and taken back."""
 
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 
 from sessions.access import ClinicRequest, access, session_in_reach
 from sessions.forms.medicines import WithdrawForm
 from sessions.models import Vial
-from sessions.services import vials
-from sessions.views.preparation import answer, vial_form
+from sessions.services import infusions, vials
+from sessions.views.preparation import answer, vial_form, vials_page
 from sessions.views.saving import SAVED, save
 
 
-@access("chart", methods=("POST",))
+@access("chart", methods=("GET", "POST"))
 def add(request: ClinicRequest, pk: int) -> HttpResponse:
-    """One vial into the visit: expired, wrong and used ones are refused in words."""
+    """One vial into the visit: expired, wrong and used ones are refused in words.
+
+    Before the Start it stands on the page of Start; later it is a page of its own.
+    """
     session = session_in_reach(request, pk)
+    if request.method == "GET":
+        if session.stage in infusions.BEFORE_START:
+            return redirect("infusion-prepare", pk)
+        return vials_page(request, session)
     form = vial_form(request, request.POST)
     status = save(
         request,
