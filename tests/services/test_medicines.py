@@ -1,0 +1,148 @@
+"""Given medicines: ordered, checked for allergy, gap and maximum, exactly once."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from sessions.models import GivenMedicine
+from sessions.services import infusions, medicines, patients
+from sessions.services.acts import Refused
+from tests.conftest import NINE
+from tests.factories import visits
+from tests.factories.visits import Morning
+
+
+@pytest.fixture
+def morning(nurse, charge_nurse, prescriber, pharmacist, admin) -> Morning:
+    return Morning.of(
+        at=NINE,
+        nurse=nurse,
+        charge_nurse=charge_nurse,
+        prescriber=prescriber,
+        pharmacist=pharmacist,
+        admin=admin,
+        order={"medicines": (visits.premedication(), visits.as_needed())},
+    )
+
+
+def give(morning: Morning, purpose: str, *, after: float = 0) -> GivenMedicine:
+    ordered = morning.order.current.medicines.get(purpose=purpose)
+    return medicines.give(
+        session=morning.fresh(), ordered=ordered, by=morning.by(after=after)
+    )
+
+
+def test_a_dose_is_kept_as_it_was_ordered(morning):
+    row = give(morning, "before")
+
+    assert (row.name, row.dose, row.dose_unit) == ("Cetirizine", 10, "mg")
+    assert row.event_time == NINE
+
+
+def test_premedication_is_given_once_in_a_visit(morning):
+    give(morning, "before")
+
+    with pytest.raises(Refused, match="given already"):
+        give(morning, "before", after=5)
+
+
+def test_the_gap_between_doses_is_kept(morning):
+    give(morning, "as_needed")
+
+    with pytest.raises(Refused, match="next dose from 13:00"):
+        give(morning, "as_needed", after=239)
+    assert give(morning, "as_needed", after=240)
+
+
+def test_the_most_in_a_day_is_kept(morning):
+    give(morning, "as_needed")
+    give(morning, "as_needed", after=240)
+
+    with pytest.raises(Refused, match="1300 of at most 1300 mg"):
+        give(morning, "as_needed", after=480)
+
+
+def test_a_day_later_it_may_be_given_again(morning):
+    give(morning, "as_needed")
+    give(morning, "as_needed", after=240)
+
+    assert give(morning, "as_needed", after=24 * 60)
+
+
+def test_the_same_substance_under_another_name_counts(morning):
+    infusions_row = give(morning, "as_needed")
+    assert medicines.substances("acetaminophen_4", "Acetaminophen") == {"paracetamol"}
+    assert medicines.substances("paracetamol_1", "Paracetamol") == {"paracetamol"}
+    assert medicines.substances("acetaminophen_antihistamine_1", "x") == {
+        "paracetamol",
+        "antihistamine",
+    }
+    assert infusions_row.medicine_key == "acetaminophen_4"
+
+
+@pytest.mark.parametrize(
+    "substance", ["Acetaminophen", "paracetamol", "Tylenol", "all analgesic drugs"]
+)
+def test_an_allergy_by_any_name_refuses_it(morning, substance):
+    patients.record_allergy(
+        patient=morning.patient, substance=substance, reaction="hives", by=morning.by()
+    )
+
+    with pytest.raises(Refused, match="Allergy to"):
+        give(morning, "as_needed")
+    assert give(morning, "before")
+
+
+def test_another_allergy_does_not(morning):
+    patients.record_allergy(
+        patient=morning.patient, substance="Penicillin", by=morning.by()
+    )
+
+    assert give(morning, "as_needed")
+
+
+def test_a_dose_taken_back_does_not_count(morning):
+    row = give(morning, "as_needed")
+    medicines.withdraw_given(given=row, reason="not swallowed", by=morning.by())
+
+    assert give(morning, "as_needed", after=1)
+    assert GivenMedicine.objects.filter(session=morning.visit).count() == 3
+
+
+def test_a_medicine_of_another_order_is_refused(morning, prescriber, pharmacist):
+    other = visits.active_order(
+        morning.patient,
+        prescriber=prescriber,
+        pharmacist=pharmacist,
+        at=NINE,
+        medicines=(visits.as_needed(),),
+    )
+
+    with pytest.raises(Refused, match="not part of the order"):
+        medicines.give(
+            session=morning.visit,
+            ordered=other.current.medicines.get(),
+            by=morning.by(),
+        )
+
+
+def test_nothing_is_given_before_check_in(morning):
+    infusions.cancel(session=morning.visit, reason="fever", by=morning.by())
+
+    with pytest.raises(Refused, match="from check-in to discharge"):
+        give(morning, "before")
+
+
+def test_offers_say_when_and_why_not(morning):
+    give(morning, "before")
+    give(morning, "as_needed")
+
+    before, needed = sorted(
+        medicines.offers(morning.fresh(), at=NINE + timedelta(minutes=10)),
+        key=lambda offer: offer.ordered.purpose != "before",
+    )
+
+    assert before.start_from == NINE + timedelta(minutes=30)
+    assert needed.from_at == NINE + timedelta(minutes=240)
+    assert needed.given[0].dose == Decimal(650)
