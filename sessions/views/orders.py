@@ -482,6 +482,7 @@ def _may(order: Order, version: OrderVersion, user: User) -> dict[str, bool]:
         "countersign": orders.awaits_countersignature(version)
         and version.prescriber_id == user.pk,
         "change": status not in CLOSED and user.may("draft_order"),
+        "plan": status == OrderStatus.ACTIVE and user.may("allocate"),
         "hold": status == OrderStatus.ACTIVE and user.may("draft_order"),
         "resume": status == OrderStatus.ON_HOLD and (prescribes or verifies),
         "cancel": (status == OrderStatus.DRAFT and user.may("draft_order"))
