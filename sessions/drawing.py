@@ -1,7 +1,8 @@
 """The observation chart as plain coordinates: stacked panels on one time axis (E6).
 
-Pure geometry from a chart to numbers and words; the template only places them. Nothing
-here decides anything: limits come from the protocol, values from the record.
+Pure geometry from a chart to places and words; the template only puts them there.
+Nothing here decides anything: limits come from the protocol, values from the record.
+Places on the screen are floats, which no clinical number ever is.
 """
 
 from collections.abc import Iterable
@@ -127,25 +128,24 @@ class _Axis:
     begin: datetime
     end: datetime
 
-    def x(self, moment: datetime) -> Fraction:
+    def x(self, moment: datetime) -> float:
         span = max((self.end - self.begin).total_seconds(), 60)
-        part = Fraction(int((moment - self.begin).total_seconds()), int(span))
-        return LEFT + min(max(part, Fraction(0)), Fraction(1)) * (RIGHT - LEFT)
+        part = (moment - self.begin).total_seconds() / span
+        return LEFT + min(max(part, 0), 1) * (RIGHT - LEFT)
 
 
 @dataclass(slots=True)
 class _Scale:
     """From a value to a height inside one panel."""
 
-    low: Fraction
-    high: Fraction
+    low: float
+    high: float
     top: int
     height: int
 
-    def y(self, value: Decimal | int | Fraction) -> Fraction:
-        part = (Fraction(value) - self.low) / (self.high - self.low)
-        part = min(max(part, Fraction(0)), Fraction(1))
-        return self.top + self.height - part * self.height
+    def y(self, value: Decimal | int | float | Fraction) -> float:
+        part = (float(value) - self.low) / (self.high - self.low)
+        return self.top + self.height - min(max(part, 0), 1) * self.height
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,16 +276,16 @@ def _panel(
     key, title, unit, column = names
     values = [getattr(row, column) for row in chart.vitals]
     lows = [row.diastolic_mmhg for row in chart.vitals] if key == "bp" else []
-    known = [Fraction(v) for v in (*values, *lows) if v is not None]
+    known = [float(v) for v in (*values, *lows) if v is not None]
     edges = edges_of(chart, column)
     scale = _Scale(
-        min([Fraction(domain[0]), *(v - 1 for v in known)]),
-        max([Fraction(domain[1]), *(v + 1 for v in known)]),
+        min([float(domain[0]), *(v - 1 for v in known)]),
+        max([float(domain[1]), *(v + 1 for v in known)]),
         top,
         height,
     )
     if key == "spo2":
-        scale.high = Fraction(101)
+        scale.high = 101.0
     rows = [(row, value) for row, value in zip(chart.vitals, values, strict=True)]
     measured = [(row, value) for row, value in rows if value is not None]
     panel = Panel(
@@ -309,7 +309,7 @@ def _panel(
     if measured:
         row, value = measured[-1]
         panel.value = _value_words(key, row, value)
-        panel.value_y = _t(min(scale.y(value) + 5, Fraction(top + height - 2)))
+        panel.value_y = _t(min(scale.y(value) + 5, top + height - 2))
     return panel, _edge_words(title, edges)
 
 
@@ -325,9 +325,9 @@ def _mark(
     elif key == "bp":
         mark.d = f"M{_t(x - 4)} {_t(y - 4)}h8l-4 7z"
     elif key == "resp":
-        mark.d = f"M{_t(x - Fraction('3.2'))} {_t(y - Fraction('3.2'))}h6.4v6.4h-6.4z"
+        mark.d = f"M{_t(x - 3.2)} {_t(y - 3.2)}h6.4v6.4h-6.4z"
     elif key == "temp":
-        mark.d = f"M{_t(x)} {_t(y - Fraction('4.6'))}l4.6 4.6-4.6 4.6-4.6-4.6z"
+        mark.d = f"M{_t(x)} {_t(y - 4.6)}l4.6 4.6-4.6 4.6-4.6-4.6z"
     return mark
 
 
@@ -347,7 +347,7 @@ def _band(edges: list[Edge], scale: _Scale) -> tuple[str, str] | None:
     if upper <= lower:
         return None
     y = scale.y(upper)
-    return _t(y), _t(max(scale.y(lower) - y, Fraction(0)))
+    return _t(y), _t(max(scale.y(lower) - y, 0))
 
 
 def _strict(edges: list[Edge]) -> list[Edge]:
@@ -399,9 +399,7 @@ def _rate_panel(
 ) -> tuple[Panel, list[Block], str]:
     rates = [row.rate_ml_per_h for row in chart.rates]
     highest = max([*rates, *(rung.pump_ml_per_h for rung in chart.steps)], default=0)
-    scale = _Scale(
-        Fraction(0), Fraction(highest or 100) * Fraction("1.1"), top, RATE_HEIGHT
-    )
+    scale = _Scale(0.0, float(highest or 100) * 1.1, top, RATE_HEIGHT)
     every = next(
         (each for each in (10, 20, 50, 100, 200, 500) if highest / each <= 4), 1000
     )
@@ -419,7 +417,7 @@ def _rate_panel(
     blocks = list(_blocks(chart, axis, scale))
     if chart.rates and chart.ended_at is None:
         panel.value = plain(chart.rate_ml_per_h)
-        panel.value_y = _t(min(scale.y(chart.rate_ml_per_h), Fraction(top + 70)) + 5)
+        panel.value_y = _t(min(scale.y(chart.rate_ml_per_h), top + 70) + 5)
     return panel, blocks, _planned(chart, axis, scale)
 
 
@@ -518,6 +516,6 @@ def _short(flag) -> str:
     return flag.get_action_display().lower()
 
 
-def _t(value: Fraction | int) -> str:
-    """A coordinate: one decimal, a point in any language."""
-    return plain(value, places=1)
+def _t(value: float) -> str:
+    """A place: one decimal, a point in any language."""
+    return f"{value:.1f}"

@@ -27,9 +27,9 @@ def detail(request, pk):
 
 @access("view_board")
 def drawing(request, pk):
-    """The observation chart alone, with the medicines that an answer leaves out."""
+    """The observation chart alone, fetched after each act of the page."""
     session = session_in_reach(request, pk)
     chart = charts_of([session], at=timezone.now())[0]
     read_course(chart)
-    context = {"chart": chart, "drawing": draw(chart), "whole": True, "now": chart.at}
+    context = {"chart": chart, "drawing": draw(chart), "now": chart.at}
     return render(request, "infusions/_chart.html", context)

@@ -12,6 +12,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
+from django_htmx.http import trigger_client_event
 
 from sessions.access import ClinicRequest
 from sessions.catalogue.reactions import vocabulary
@@ -34,6 +35,9 @@ from sessions.rules.running import reduced
 from sessions.services.assessments import NOT_DONE
 from sessions.services.flags import DEFAULT_RECHECK_MINUTES
 from sessions.services.rates import lower_rungs, step_held
+
+CHANGED = "visit-changed"
+"""The event after which the drawing of a visit fetches itself anew."""
 
 REGIONS = ("visit-now", "visit-acts", "visit-evidence")
 """Ids of the parts that every answer replaces at once."""
@@ -133,7 +137,6 @@ def screen(request: ClinicRequest, chart: SessionChart, **given: Any) -> dict[st
         "resume_choices": _resume_choices(chart),
         "outcomes": ReactionOutcome.Kind.choices,
         "unsettled": [seen for seen in chart.reactions if not seen.is_over],
-        "drawing": draw(chart),
         "rows": table_rows(chart),
         "regions": REGIONS,
         "target": request.htmx.target if request.htmx else None,
@@ -160,10 +163,10 @@ def full_screen(
     context = screen(request, chart, **given)
     return context | {
         "banner": banner(chart),
+        "drawing": draw(chart),
         "chips": chips({}),
         "more": all_chips({}),
         "target": None,
-        "whole": True,
     }
 
 
@@ -173,7 +176,8 @@ def answer(
     """Answer an act: the regions for htmx, the page or a redirect for a plain form."""
     if request.htmx:
         context = screen(request, chart, **given)
-        return render(request, "infusions/_answer.html", context, status=status)
+        page = render(request, "infusions/_answer.html", context, status=status)
+        return trigger_client_event(page, CHANGED) if status == 200 else page
     if status == 200:
         return redirect("infusion-detail", pk=chart.session.pk)
     context = full_screen(request, chart, **given)
