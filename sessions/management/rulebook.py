@@ -829,7 +829,7 @@ def _bodies(book: Rulebook) -> None:
             f"Asked about outside {plain(least)} to {plain(most)} kg.",
             ONES_OWN,
             module,
-            "tests/test_hazards.py::test_a_first_weight_in_pounds_is_asked_about",
+            "tests/test_hazards.py::test_a_first_weight_that_is_unusual_for_its_age_is_asked_about",
         )
         before = years
     book.row(
@@ -838,7 +838,7 @@ def _bodies(book: Rulebook) -> None:
         "about.",
         ONES_OWN,
         module,
-        "tests/test_hazards.py::test_a_first_weight_in_pounds_is_asked_about",
+        "tests/test_hazards.py::test_a_first_weight_that_does_not_fit_the_height_is_asked_about",
     )
     book.row(
         "Height, adult",
