@@ -1,7 +1,7 @@
 """Two years of the demo clinic, up to this minute."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -77,27 +77,30 @@ class Booking:
     script: Script = field(default_factory=Script)
 
 
-FIRST_PAST = 0
-"""Patients of the past who are told before the first sign-in; the rest come after."""
-
-
-def build(now: datetime, *, visits_before: int = 1, past: int = FIRST_PAST) -> World:
+def build(
+    now: datetime, *, visits_before: int = 1, only: Container[int] = range(len(PEOPLE))
+) -> World:
     """Make the demo clinic as it stands at `now`, all of it or nothing.
 
     The dice of each patient are thrown from a number of their own: the same story at
-    every start, moved to the day.
+    every start, moved to the day. `only` tells a few patients, by their numbers.
     """
     now = now.replace(second=0, microsecond=0)
     zone = zone_for(now)
     with transaction.atomic():
         world = open_clinic(at=now - timedelta(days=745), time_zone=zone.key)
-        careers = [*of_today(world, now, zone, visits_before), *paper(world, now)]
-        careers += [story for _, story in of_the_past(world, now, zone)][:past]
-        tell(careers, until=now)
+        stories = [*of_today(world, now, zone, visits_before), *paper(world, now)]
+        tell([story for number, story in stories if number in only], until=now)
     return world
 
 
-def build_past(clinic: Clinic, now: datetime, *, stop: Callable[[], bool]) -> None:
+def build_past(
+    clinic: Clinic,
+    now: datetime,
+    *,
+    stop: Callable[[], bool],
+    only: Container[int] = range(len(PEOPLE)),
+) -> None:
     """Tell the patients of the past who are not told yet, until `stop` says so.
 
     It leaves the database to others half of the time, and ends between two patients:
@@ -108,7 +111,8 @@ def build_past(clinic: Clinic, now: datetime, *, stop: Callable[[], bool]) -> No
     for number, story in of_the_past(world, now, clinic.zone):
         if stop():
             return
-        if not Patient.objects.filter(clinic=clinic, mrn=mrn_of(number)).exists():
+        told = Patient.objects.filter(clinic=clinic, mrn=mrn_of(number)).exists()
+        if number in only and not told:
             world.look_for_chairs()
             tell_beside(story, until=now)
 
@@ -127,7 +131,7 @@ def zone_for(now: datetime) -> ZoneInfo:
 
 def of_today(
     world: World, now: datetime, zone: ZoneInfo, visits_before: int
-) -> Iterator[Told]:
+) -> Iterator[tuple[int, Told]]:
     """The stories of those who come today, with the visits before and the next."""
     for number, person in enumerate(PEOPLE[:TODAY]):
         dice = dice_of(number)
@@ -138,17 +142,17 @@ def of_today(
         ]
         visits.append(todays(number, now, dice))
         visits.append(Booking(at=clinic_day(now + apart, zone, dice)))
-        yield career(world, person, number, dice, [visits])
+        yield number, career(world, person, number, dice, [visits])
 
 
-def paper(world: World, now: datetime) -> Iterator[Told]:
+def paper(world: World, now: datetime) -> Iterator[tuple[int, Told]]:
     """Orders that wait for somebody: a draft, one to verify, one to countersign."""
     for number, state, ago in (
         (33, "draft", 200),
         (34, "signed", 95),
         (35, "said", 40),
     ):
-        yield waiting_order(world, number, state, now - minutes(ago))
+        yield number, waiting_order(world, number, state, now - minutes(ago))
 
 
 def of_the_past(
@@ -288,10 +292,11 @@ def career(
             weigh(world, case, at)
         at = yield from labs(world, case, at)
         order = yield from ordered(world, case, person.course, at)
+        at = yield bookings[0].at - 5 * DAY
         made = infusions.plan_sessions(
             order=order,
             dates=[booking.at for booking in bookings],
-            by=world.by("charge", bookings[0].at - 5 * DAY),
+            by=world.by("charge", at),
         )
         for session, booking in zip(made, bookings, strict=True):
             at = yield booking.at - DAY

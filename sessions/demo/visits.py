@@ -55,8 +55,8 @@ class Script:
 
 
 EVENTS: dict[str, dict[str, Any]] = {
-    "fall": {"systolic": -23},
-    "deep_fall": {"systolic": -33},
+    "fall": {"systolic": -25},
+    "deep_fall": {"systolic": -36},
     "rise": {"systolic": 34},
     "fever": {"temperature": "1.2"},
     "fast": {"pulse": 28},
@@ -146,7 +146,9 @@ def prepare(
             by=world.by(nurse, at),
         )
     at = yield max(at + minutes(3), earliest - minutes(4))
-    vitals.record_vitals(session=session, reading=reading(case), by=world.by(nurse, at))
+    vitals.record_vitals(
+        session=session, reading=reading(case, quiet=True), by=world.by(nurse, at)
+    )
     at = yield max(at + minutes(3), earliest + minutes(1))
     start(world, case, session, nurse, at)
     return at
@@ -259,7 +261,7 @@ def event(
         saved = vitals.record_vitals(
             session=chart.session,
             chart=chart,
-            reading=reading(case, **EVENTS[script.event]),
+            reading=reading(case, quiet=True, **EVENTS[script.event]),
             by=world.by(nurse, at),
         )
         if saved.flag:
