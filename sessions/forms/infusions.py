@@ -144,7 +144,7 @@ class ClockField(forms.CharField):
 
     def __init__(self, **options) -> None:
         options.setdefault("widget", forms.TimeInput(attrs={"type": "time"}))
-        super().__init__(max_length=5, **options)
+        super().__init__(**options)
 
     def to_python(self, value):
         if value in self.empty_values:

@@ -58,7 +58,7 @@ def end(request: ClinicRequest, pk: int) -> HttpResponse:
     chart = chart_of(session, at=at)
     whole = chart.volume_ml >= chart.total_ml * (1 - preparation.SHORT_OF_DOSE)
     form = EndForm(
-        request.POST or None,
+        request.POST if request.method == "POST" else None,
         clinic=request.clinic,
         at=at,
         given_ml=chart.volume_ml,
@@ -103,7 +103,7 @@ def discharge(request: ClinicRequest, pk: int) -> HttpResponse:
     at = timezone.now()
     chart = chart_of(session, at=at)
     form = DischargeForm(
-        request.POST or None,
+        request.POST if request.method == "POST" else None,
         clinic=request.clinic,
         at=at,
     )
@@ -155,7 +155,7 @@ def show_record(request: ClinicRequest, pk: int) -> HttpResponse:
         "session": session,
         "record": record,
         "checked": answer_words(session, record.chart.screening),
-        "drawing": draw(record.chart),
+        "drawing": draw(record.chart) if record.chart.rates else None,
         "reasons": REASONS,
         "gate_reasons": GATE_REASONS,
         "banner": banner_of(
@@ -171,7 +171,11 @@ def show_record(request: ClinicRequest, pk: int) -> HttpResponse:
 def error(request: ClinicRequest, pk: int) -> HttpResponse:
     """Say, signed, that the whole visit should not be in the record."""
     session = session_in_reach(request, pk)
-    form = ErrorForm(request.POST or None, clinic=request.clinic, at=timezone.now())
+    form = ErrorForm(
+        request.POST if request.method == "POST" else None,
+        clinic=request.clinic,
+        at=timezone.now(),
+    )
     status = 200
     if request.method == "POST":
         status = save(

@@ -77,7 +77,7 @@ def plan(request: ClinicRequest, pk: int) -> HttpResponse:
     left = version.days * version.cycles - len(planned) if version else 0
     chairs = Chair.objects.filter(clinic=request.clinic, active=True)
     form = PlanForm(
-        request.POST or None,
+        request.POST if request.method == "POST" else None,
         clinic=request.clinic,
         at=at,
         version=version,
@@ -155,7 +155,7 @@ def check_in(request: ClinicRequest, pk: int) -> HttpResponse:
         pk__in=list(taken)
     )
     form = CheckInForm(
-        request.POST or None,
+        request.POST if request.method == "POST" else None,
         clinic=request.clinic,
         at=at,
         chairs=free,
@@ -195,7 +195,7 @@ def allocate(request: ClinicRequest, pk: int) -> HttpResponse:
     at = timezone.now()
     local = session.scheduled_at.astimezone(request.clinic.zone)
     form = AllocateForm(
-        request.POST or None,
+        request.POST if request.method == "POST" else None,
         clinic=request.clinic,
         at=at,
         chairs=Chair.objects.filter(clinic=request.clinic, active=True),
@@ -237,7 +237,11 @@ def allocate(request: ClinicRequest, pk: int) -> HttpResponse:
 def cancel(request: ClinicRequest, pk: int) -> HttpResponse:
     """Call a visit off before its Start, with a reason."""
     session = session_in_reach(request, pk)
-    form = CancelForm(request.POST or None, clinic=request.clinic, at=timezone.now())
+    form = CancelForm(
+        request.POST if request.method == "POST" else None,
+        clinic=request.clinic,
+        at=timezone.now(),
+    )
     status = 200
     if request.method == "POST":
         status = save(
