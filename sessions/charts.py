@@ -420,7 +420,7 @@ class SessionChart:
         return Course(
             phase=self.phase,
             schedule_from=restarts[-1] if restarts else None,
-            step_due_at=self.running.step_due_at if not self.open_flags else None,
+            step_due_at=self.running.step_due_at if not self.loud_flags else None,
             paused_at=last.event_time if last and last.kind == RateKind.PAUSE else None,
             ended_at=self.ended_at,
             observe_until=self.observe_until,
@@ -441,7 +441,7 @@ class SessionChart:
         """
         if self.policy is None or self.session.stage not in IN_A_CHAIR:
             return ()
-        held = self.open_flags or self.rechecks
+        held = self.loud_flags or self.rechecks
         return time_findings(
             due=self.due,
             step_due_at=None if held else self.running.step_due_at,
@@ -463,6 +463,11 @@ class SessionChart:
                 raised.flag.event_time,
             ),
         )
+
+    @property
+    def loud_flags(self) -> list[RaisedFlag]:
+        """Open flags that hold the next step: medium and high, not low."""
+        return [r for r in self.open_flags if r.flag.priority != FlagPriority.LOW]
 
     @property
     def rechecks(self) -> list[RaisedFlag]:
@@ -505,7 +510,7 @@ class SessionChart:
             words = "Paused" if self.running.state == "paused" else "Running"
         else:
             words = self.session.get_stage_display()
-        if self.open_flags:
+        if self.loud_flags:
             return f"{words}, flag open"
         return f"{words}, vitals late" if self.state == "late" else words
 
@@ -522,12 +527,18 @@ class SessionChart:
             return NextAct("check_in", "Check in", at=self.session.scheduled_at)
         if stage in (Stage.DISCHARGED, Stage.CANCELLED):
             return NextAct("none", self.session.get_stage_display())
-        if self.open_flags:
-            return _flag_act(self.open_flags[0])
+        if self.loud_flags:
+            return _flag_act(self.loud_flags[0])
         if self.policy is None:
             return NextAct("none", "CHECK NOT DONE", why=self.policy_fault)
         if self.due is not None and self.due_state == "late":
             return NextAct("vitals", "Vitals", at=self.due.at, why=self.due.why)
+        planned = self._planned_act(stage)
+        waits = planned.counts == "to" and (planned.at is None or planned.at > self.at)
+        return _flag_act(self.open_flags[0]) if self.open_flags and waits else planned
+
+    def _planned_act(self, stage: str) -> NextAct:
+        """What the course of the visit itself asks for next."""
         if stage == Stage.OBSERVING:
             return self._observing_act()
         if stage != Stage.INFUSING:

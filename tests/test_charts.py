@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sessions.charts import SessionChart, chart_of, charts_of, for_charts
 from sessions.drawing import draw
 from sessions.models import InfusionSession, RateChange, VitalSigns
-from tests.factories.infusions import NORMAL, make_running, minutes
+from sessions.services.vitals import record_vitals
+from tests.factories.infusions import NORMAL, by, make_running, minutes
 from tests.factories.rates import make_rate
 from tests.factories.vitals import make_vitals
 
@@ -238,3 +239,18 @@ def test_the_drawing_names_the_limits_of_this_baseline(running, nurse):
     assert "systolic ≤ 108 reduce, ≤ 98 stop" in drawn.limits
     assert "temperature ≥ 37.7 reduce, ≥ 38.2 stop" in drawn.limits
     assert drawn.panels[0].value == "128/78"
+
+
+def test_a_low_flag_holds_nothing_and_waits_its_turn(running, nurse):
+    record_vitals(
+        session=running,
+        reading=NORMAL | {"temperature_c": Decimal("35.9")},
+        by=by(nurse, minutes(15)),
+    )
+
+    early, due = chart(running, minutes(16)), chart(running, minutes(30))
+
+    assert early.open_flags[0].flag.priority == "low"
+    assert not early.loud_flags
+    assert (early.state, early.act.key) == ("flag-low", "flag")
+    assert due.act.key == "step"

@@ -13,7 +13,6 @@ from sessions.charts import SessionChart, is_complete
 from sessions.models import (
     STANDSTILL,
     Flag,
-    FlagPriority,
     InfusionSession,
     OrderStatus,
     RateChange,
@@ -317,8 +316,7 @@ def step_held(chart: SessionChart, *, with_set_now: bool = False) -> str:
         return "The infusion is not running."
     if running.next_rung is None:
         return "This is the highest rate of the order."
-    loud = [r for r in chart.open_flags if r.flag.priority != FlagPriority.LOW]
-    if loud:
+    if chart.loud_flags:
         return "Held while a flag is open."
     if chart.rechecks:
         return "Held until the recheck has settled."
@@ -359,8 +357,7 @@ def _append_resume(
 ) -> RateChange:
     if chart.running.state != "paused":
         raise Refused("This infusion is not paused.")
-    waiting = [r for r in chart.open_flags if r.flag.priority != FlagPriority.LOW]
-    if waiting:
+    if chart.loud_flags:
         raise Refused("Answer the open flag before the infusion goes on.")
     proposed = chart.restart
     if proposed is None:

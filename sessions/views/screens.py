@@ -23,6 +23,7 @@ from sessions.forms.vitals import VitalsForm, earliest_of
 from sessions.models import (
     Allergy,
     FlagAction,
+    FlagPriority,
     NotDoneReason,
     OverrideReason,
     RateReason,
@@ -122,7 +123,12 @@ def screen(request: ClinicRequest, chart: SessionChart, **given: Any) -> dict[st
         "may_chart": may_chart,
         "may_override": request.user.may("override_hard_stop"),
         "bar": bar(chart),
-        "panels": [flag_panel(chart, raised, fresh) for raised in chart.open_flags],
+        "panels": [flag_panel(chart, raised, fresh) for raised in chart.loud_flags],
+        "low_panels": [
+            flag_panel(chart, raised)
+            for raised in chart.open_flags
+            if raised.flag.priority == FlagPriority.LOW
+        ],
         "rechecks": chart.rechecks,
         "form": given.get("form") or _fresh_form(chart, given),
         "saved": _saved(chart, given),
@@ -547,8 +553,8 @@ def _saved(chart: SessionChart, given: dict[str, Any]) -> Any:
     """The set that was just saved, or the one whose flag is still open."""
     if given.get("saved"):
         return given["saved"]
-    if chart.open_flags and chart.open_flags[0].flag.vitals_id:
-        wanted = chart.open_flags[0].flag.vitals_id
+    if chart.loud_flags and chart.loud_flags[0].flag.vitals_id:
+        wanted = chart.loud_flags[0].flag.vitals_id
         last = chart.last_vitals
         return last if last is not None and last.pk == wanted else None
     return None
