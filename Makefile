@@ -1,7 +1,7 @@
 # `make run` starts the product, `make test` proves it; both install what they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo clean-start test lint fix check soak bench
+.PHONY: help run demo clean-start test test-postgres lint fix check soak bench
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,6 +18,7 @@ help:
 	@echo "make demo         start on a demo clinic made anew, beside your own record"
 	@echo "make clean-start YES=1   throw the record in data/ away"
 	@echo "make test         lint, types and every test, browser included"
+	@echo "make test-postgres  the same without the browser, on a PostgreSQL of its own"
 	@echo "make check lint fix soak bench"
 
 $(BIN)/python:
@@ -84,8 +85,13 @@ test: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -n 2 -m "not soak"
 
+# The same tests on a PostgreSQL that is made for them and gone afterwards.
+test-postgres: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.postgres.cluster -n 2 -m "not soak and not browser"
+
 soak: $(VENV)/installed-dev
 	@$(BIN)/python -m pytest -m soak
+	@$(BIN)/python -m tests.postgres.cluster -m "soak and not browser"
 
 bench: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.bench

@@ -2,7 +2,10 @@
 
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
+
+from sessions.backups.age import age_of_last_verified
 
 MENU = (
     ("board", _("Board"), "view_board"),
@@ -17,14 +20,22 @@ MENU = (
 
 
 def shell(request) -> dict:
-    """Context of `base.html`; costs no query beyond the user's permissions."""
+    """Context of `base.html`; costs no query beyond the user's permissions.
+
+    Who may manage settings costs one more, for the age of the backups.
+    """
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"now": timezone.now(), "nav": [], "clinic": None, "user": user}
+    now = timezone.now()
+    admin = user.may("manage_settings")
     return {
         "user": user,
         "clinic": user.clinic,
-        "now": timezone.now(),
+        "now": now,
+        "backup": SimpleLazyObject(lambda: age_of_last_verified(now))
+        if admin
+        else None,
         "nav": [
             {
                 "name": name,

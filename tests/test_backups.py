@@ -432,7 +432,8 @@ def _drop_kept(target: str) -> None:
         return
     with engines._maintenance(connection.settings_dict) as beside:
         found = beside.execute(
-            r"SELECT datname FROM pg_database WHERE datname LIKE '%\_replaced\_%'"
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)",
+            [f"{connection.settings_dict['NAME']}_replaced_"],
         )
         for (left,) in found.fetchall():
             beside.execute(f'DROP DATABASE "{left}"')
@@ -516,3 +517,34 @@ def test_an_older_backup_verified_later_does_not_make_the_newest_older(db):
     verified(NINE - timedelta(days=3), at=NINE + timedelta(hours=1))
 
     assert age_of_last_verified(NINE + timedelta(hours=2)).made_at == NINE
+
+
+def test_an_admin_sees_the_alarm_on_every_page_and_a_nurse_on_none(
+    admin, nurse, sign_in
+):
+    words = "There is no verified backup of this record."
+
+    assert words in sign_in(admin).get("/board/", follow=True).content.decode()
+    assert sign_in(admin).get("/settings/").content.decode().count(words) == 1
+    assert words not in sign_in(nurse).get("/board/", follow=True).content.decode()
+
+
+def test_a_demo_clinic_shows_the_age_among_its_settings_only(admin, sign_in):
+    type(admin.clinic).objects.update(is_demo=True)
+    words = "There is no verified backup of this record."
+
+    assert words not in sign_in(admin).get("/board/", follow=True).content.decode()
+    assert words in sign_in(admin).get("/settings/").content.decode()
+
+
+def test_the_age_of_a_verified_backup_stands_in_the_settings(admin, sign_in):
+    now = timezone.now()
+    verified(now - timedelta(hours=25), at=now - timedelta(hours=25))
+    page = sign_in(admin).get("/settings/").content.decode()
+    assert "The newest verified backup is older than 24 hours." in page
+
+    verified(now - timedelta(hours=1), at=now)
+    page = sign_in(admin).get("/settings/").content.decode()
+    assert "Last verified backup made" in page
+    assert "abababababab…" in page
+    assert "older than" not in page
