@@ -62,6 +62,13 @@ from sessions.models.rates import (
     ResumeReason,
 )
 from sessions.models.reactions import Grade, Reaction, ReactionOutcome, ReactionSymptom
+from sessions.models.sign_ins import (
+    Factor,
+    FactorKind,
+    Login,
+    RecoveryCode,
+    WrongTries,
+)
 from sessions.models.signatures import Signature
 from sessions.models.staff import Theme, User
 from sessions.models.vials import Vial, VialEnd
@@ -90,6 +97,8 @@ __all__ = [
     "Consent",
     "DischargeReason",
     "EndReason",
+    "Factor",
+    "FactorKind",
     "Flag",
     "FlagAction",
     "FlagEvent",
@@ -104,6 +113,7 @@ __all__ = [
     "LabResult",
     "LabelRegion",
     "LineCheck",
+    "Login",
     "NotDoneReason",
     "Order",
     "OrderMedicine",
@@ -125,6 +135,7 @@ __all__ = [
     "Reaction",
     "ReactionOutcome",
     "ReactionSymptom",
+    "RecoveryCode",
     "ResumeReason",
     "RiskFactor",
     "Screening",
@@ -144,5 +155,6 @@ __all__ = [
     "VitalsPurpose",
     "WarningReason",
     "Weight",
+    "WrongTries",
     "instant",
 ]

@@ -7,6 +7,10 @@ from django.db import models
 from sessions.models.fields import Choice, Count, Measure, Text
 
 
+ALWAYS_TWO_FACTORS = ("admin", "prescriber")
+"""Who can change what others may do, or what a patient is given."""
+
+
 class LabelRegion(models.TextChoices):
     """Which label of a product binds (the same vial has several)."""
 
@@ -48,6 +52,8 @@ class Clinic(models.Model):
     stale_seconds = Count(low=10, high=300, default=30)
     countersign_hours = Count(low=1, high=168, default=24)
     consent_required = models.BooleanField(default=True)
+    # Roles beyond admins and prescribers, separated by commas.
+    second_factor_roles = Text(max_length=120, blank=True)
     wall_initials = models.BooleanField(default=False)
     is_demo = models.BooleanField(default=False)
     version = models.PositiveIntegerField(default=1)
@@ -61,6 +67,14 @@ class Clinic(models.Model):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+    def asks_second_factor_of(self, role: str) -> bool:
+        """Whether a role has to prove itself twice; never in a demo clinic.
+
+        The roles of `ALWAYS_TWO_FACTORS` no setting can release.
+        """
+        chosen = self.second_factor_roles.split(",")
+        return not self.is_demo and (role in ALWAYS_TWO_FACTORS or role in chosen)
 
 
 class Chair(models.Model):

@@ -41,6 +41,8 @@ class User(AbstractBaseUser):
     role = models.ForeignKey(Group, models.PROTECT, related_name="staff", null=True)
     is_active = models.BooleanField(default=True)
     must_change_password = models.BooleanField(default=False)
+    # Counted up to end every login of this user at once; see the session's hash.
+    login_epoch = models.PositiveIntegerField(default=0)
     auto_advance = models.BooleanField(default=False)
     theme = Choice(choices=Theme, max_length=5, blank=True, default=Theme.SYSTEM)
     created_at = models.DateTimeField()
@@ -72,16 +74,23 @@ class User(AbstractBaseUser):
         return role_permissions(self.role_id) if self.role_id else frozenset()
 
     @property
+    def needs_second_factor(self) -> bool:
+        """Whether name and password alone let this user do nothing."""
+        if self.clinic is None or self.role is None:
+            return False
+        return self.clinic.asks_second_factor_of(self.role.name)
+
+    @property
     def seen_as(self) -> str:
         """Stands for what a screen shows of this user; a changed one is stale."""
         shown = (self.name, self.credential, self.phone, self.role_id, self.is_active)
         return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
     def _get_session_auth_hash(self, secret=None):
-        """Tie each login to password and role: changing either ends all of them."""
+        """Tie each login to password, role and epoch: changing one ends all of them."""
         return salted_hmac(
             "sessions.models.staff.User",
-            f"{self.password}|{self.role_id}",
+            f"{self.password}|{self.role_id}|{self.login_epoch}",
             secret=secret,
             algorithm="sha256",
         ).hexdigest()
