@@ -287,7 +287,10 @@ def _medicine_choices(purpose: Purpose) -> list[tuple[str, str]]:
 
 
 def initial_of(version: OrderVersion, ordered: list[OrderMedicine]) -> dict[str, Any]:
-    """A version's choices as a form shows them, to be changed."""
+    """A version's choices as a form shows them, to be changed.
+
+    Its reasons are not among them: each version answers its own warnings.
+    """
     found = indications().get(version.indication_key)
     phases = [r.phase[:40] for r in found.regimens] if found else []
     place = phases.index(version.phase) if version.phase in phases else 0
@@ -308,8 +311,6 @@ def initial_of(version: OrderVersion, ordered: list[OrderMedicine]) -> dict[str,
         "weight_basis": because.get("weight_basis", version.weight_basis),
         "experience": stated,
         "treat_at_risk": because.get("treat_at_risk", False),
-        "reason": version.reason,
-        "override_reason": because.get("override_reason", ""),
         "first_on": version.first_on,
         "review_on": version.review_on,
         "expires_on": version.expires_on,

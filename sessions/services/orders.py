@@ -381,6 +381,7 @@ def _own_warnings(
     yield from _weight_warnings(facts, clinic, at)
     yield from _contraindications(facts, made)
     if choices.fixed_dose_g is not None:
+        yield from _fixed_too_much(made, policy)
         yield _warning(
             "fixed_dose",
             f"A fixed dose in grams: {plain(made.dose.course_g_per_kg, 3)} g/kg for "
@@ -402,6 +403,21 @@ def _own_warnings(
             f"Ordered as {choices.experience} infusion; by the record it is "
             f"{facts.start.experience}: {facts.start.because}.",
             facts.start.source,
+        )
+
+
+def _fixed_too_much(made: Plan, policy: DosingPolicy):
+    """Grams that suit an adult are refused for a body that is too small for them."""
+    limits = policy.dose_range
+    most = limits.unsourced_most_g_per_kg.value * limits.hard_times_highest.value
+    if exact(made.dose.course_g_per_kg) > most:
+        yield _warning(
+            "dose_above_ceiling",
+            f"{plain(made.dose.course_g, 2)} g is "
+            f"{plain(made.dose.course_g_per_kg, 2)} g/kg for this patient, above "
+            f"{plain(most)} g/kg.",
+            limits.unsourced_most_g_per_kg.source,
+            hard=True,
         )
 
 

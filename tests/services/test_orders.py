@@ -354,6 +354,38 @@ def test_a_fixed_dose_still_shows_grams_per_kilogram(patient, prescriber):
     assert plain(version.dose_g) == "20"
 
 
+def test_grams_for_an_adult_are_refused_for_a_small_body(protocol, nurse, prescriber):
+    child = make_patient(
+        nurse, weight_kg="12", height_cm="88", birth_date=date(2024, 1, 1)
+    )
+
+    with pytest.raises(Refused, match="8.33 g/kg"):
+        draft(
+            child,
+            prescriber,
+            indication="rpl_fixed",
+            dose_g_per_kg=None,
+            fixed_dose_g=Decimal(100),
+            days=5,
+            reason="As published",
+            override_reason="As published",
+        )
+
+
+@pytest.mark.parametrize("region", ["us", "eu", "au", "ca"])
+def test_every_product_can_be_planned_in_every_region_or_says_why_not(
+    patient, clinic, region
+):
+    clinic.label_region = region
+    for product in products().values():
+        wanted = choices(product=product.key)
+        if product.orderable:
+            assert orders.plan_for(patient, wanted, clinic, NINE).rungs
+        else:
+            with pytest.raises(Refused, match="cannot be ordered"):
+                orders.plan_for(patient, wanted, clinic, NINE)
+
+
 # Contraindications and allergies
 
 

@@ -510,6 +510,24 @@ def test_the_page_of_a_signed_order_is_its_stored_plan(
     assert "30 g = 300 mL" in text
 
 
+def test_a_new_version_answers_its_own_warnings(
+    sign_in, prescriber, patient, now, expires
+):
+    order = draft(
+        patient,
+        prescriber,
+        at=now,
+        expires_on=expires,
+        dose_g_per_kg=Decimal("0.2"),
+        reason="Half dose, agreed",
+    )
+
+    page = sign_in(prescriber).get(reverse("order-change", args=[order.pk]))
+
+    assert page.context["form"]["reason"].value() in (None, "")
+    assert "needs a reason" in page.content.decode()
+
+
 # Telephone
 
 
