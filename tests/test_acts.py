@@ -5,11 +5,19 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models import Max
+from psycopg.errors import DeadlockDetected, DiskFull, SerializationFailure
 
 from sessions.models import FIRST_PREVIOUS, AuditEntry, Chair
-from sessions.services.acts import Actor, KeyReused, Refused, Replayed, act
+from sessions.services.acts import (
+    Actor,
+    KeyReused,
+    Refused,
+    Replayed,
+    act,
+    retried,
+)
 from sessions.services.audit import verify_chain
 from sessions.storage import drop_triggers, install_triggers
 from tests.conftest import NINE
@@ -170,3 +178,37 @@ class TestVerify:
             AuditEntry.objects.filter(sequence=old).update(sequence=new)
 
         assert verify_chain().sequence == 2
+
+
+def gives_way(error: type, times: int, by: Actor) -> list[str]:
+    """Add a chair by an act that the database ends `times` before it lets it pass."""
+    tries = []
+
+    def do(by: Actor) -> None:
+        with act("test.chair", by=by) as done:
+            done.on(Chair.objects.create(clinic=by.clinic, name="Bay 9"))
+            tries.append("tried")
+            if len(tries) <= times:
+                raise OperationalError("ended") from error("ended")
+
+    retried(do, by)
+    return tries
+
+
+@pytest.mark.parametrize("times", [0, 1, 3])
+@pytest.mark.parametrize("error", [DeadlockDetected, SerializationFailure])
+def test_an_act_that_had_to_give_way_is_done_again_and_once(admin, error, times):
+    tries = gives_way(error, times, actor_of(admin, key="a" * 36, content="1"))
+
+    assert len(tries) == times + 1
+    assert Chair.objects.filter(name="Bay 9").count() == 1
+    assert AuditEntry.objects.count() == 1
+
+
+@pytest.mark.parametrize(("error", "times"), [(DeadlockDetected, 4), (DiskFull, 1)])
+def test_an_act_is_not_retried_for_ever_nor_for_another_reason(admin, error, times):
+    with pytest.raises(OperationalError):
+        gives_way(error, times, actor_of(admin))
+
+    assert not Chair.objects.filter(name="Bay 9").exists()
+    assert not AuditEntry.objects.exists()

@@ -6,17 +6,23 @@ content finds its first answer (SAFETY I9, I10, I13), without a table of its own
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import Model, Q, Subquery
 
 from ivig_clinic import VERSION
 from sessions.models import FIRST_PREVIOUS, AuditEntry, Clinic, Patient, User
+
+Result = TypeVar("Result")
+
+RETRIES = 3
+GAVE_WAY = ("40001", "40P01")
+"""PostgreSQL's codes of a serialisation failure and of a deadlock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +130,22 @@ def view_of(
 _unaudited: list[datetime] = []
 
 
+def retried(do: Callable[[Actor], Result], by: Actor) -> Result:
+    """Do an act, and do it again when the database chose it to give way.
+
+    PostgreSQL ends one of two transactions that wait for each other, wholly undone;
+    with the same submission key it can only be done once (SAFETY 4, I10). SQLite's
+    writers wait in a queue instead.
+    """
+    for _ in range(RETRIES):
+        try:
+            return do(by)
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in GAVE_WAY:
+                raise
+    return do(by)
+
+
 def _head_and_replay(by: Actor) -> AuditEntry | None:
     """Lock the chain, return its last row, and refuse a submission taken before."""
     if connection.vendor == "postgresql":
@@ -171,4 +193,3 @@ def _append(head: AuditEntry | None, done: Act) -> None:
     entry.hash = entry.digest()
     entry.save(force_insert=True)
     _unaudited.clear()
-

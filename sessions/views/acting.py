@@ -6,7 +6,7 @@ from typing import Any
 
 from sessions.access import ClinicRequest, actor
 from sessions.forms.base import ClinicForm
-from sessions.services.acts import Actor, KeyReused, Refused, Replayed, Stale
+from sessions.services.acts import Actor, KeyReused, Refused, Replayed, Stale, retried
 
 SAVED, REFUSED, STALE = 200, 422, 409
 
@@ -34,7 +34,7 @@ def attempt(
     if not form.is_valid():
         return Attempt(status=REFUSED, message=first_error(form))
     try:
-        result = do(actor(request, key=form.key, content=form.content))
+        result = retried(do, actor(request, key=form.key, content=form.content))
     except Replayed:
         return Attempt(status=SAVED)
     except (Stale, KeyReused) as refused:

@@ -45,6 +45,7 @@ from sessions.services.acts import (
     Refused,
     Replayed,
     Stale,
+    retried,
     view_of,
 )
 from sessions.services.bundles import MOST_BYTES, BundleError, read_document
@@ -450,7 +451,7 @@ def _save(
     if not form.is_valid():
         return 422, None
     try:
-        saved = do(actor(request, key=form.key, content=form.content))
+        saved = retried(do, actor(request, key=form.key, content=form.content))
     except Replayed as first:
         return SAVED, first.entry.object_id
     except (Stale, KeyReused) as refused:

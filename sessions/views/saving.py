@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sessions.access import ClinicRequest, actor
 from sessions.forms.base import ClinicForm
-from sessions.services.acts import Actor, KeyReused, Refused, Replayed, Stale
+from sessions.services.acts import Actor, KeyReused, Refused, Replayed, Stale, retried
 
 SAVED = 303
 """The act was done, now or by an earlier copy of this submission: go on (PRG)."""
@@ -20,7 +20,7 @@ def save(
     if not form.is_valid():
         return 422
     try:
-        do(actor(request, key=form.key, content=form.content))
+        retried(do, actor(request, key=form.key, content=form.content))
     except Replayed:
         return SAVED
     except (Stale, KeyReused) as refused:
