@@ -100,14 +100,19 @@ def judge_reaction(
         return _not_done(error)
 
 
-def escalated(chart: SessionChart, judgement: Judgement, because: str) -> Judgement:
-    """The same findings with the next action up: not settled, or back again (F5)."""
+def escalated(
+    chart: SessionChart, judgement: Judgement, because: str, *, done: Action
+) -> Judgement:
+    """The same findings with the next action up: not settled, or back again (F5).
+
+    `done` is what was called for before; the next action is higher than that.
+    """
     if judgement.recommendation is None or chart.policy is None:
         return judgement
     head = judgement.findings[0]
-    higher = min(list(Action)[list(Action).index(head.action) + 1 :], default=None)
-    action = Action.STOP if head.action >= Action.PAUSE else higher
-    action = max(action or head.action, head.action)
+    before = max(head.action, done)
+    steps = (Action.REDUCE, Action.PAUSE, Action.STOP)
+    action = next((step for step in steps if step > before), before)
     up = replace(
         head,
         action=action,

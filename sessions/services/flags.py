@@ -229,16 +229,18 @@ def keep_judgement(
         for finding in judgement.findings
         if finding.action > Action.CONTINUE
     }
-    events, covered, again = [], set(), ""
+    whole = not any(finding.missing for finding in judgement.findings)
+    events, covered, again, done = [], set(), "", Action.CONTINUE
     for raised in chart.flags:
-        event, reason = _after_save(chart, raised, found, moment, vitals, by)
+        event, reason = _after_save(chart, raised, found, moment, vitals, whole, by)
         if event is not None:
             events.append((raised, event))
-        again = again or reason
-        if not reason:
+        if reason:
+            again, done = reason, max(done, Action(raised.flag.action))
+        else:
             covered |= _covered(raised, found)
     if again:
-        judgement = escalated(chart, judgement, again)
+        judgement = escalated(chart, judgement, again, done=done)
     flag = None
     if judgement.raises_flag and (again or set(found) - covered):
         flag = _raise(chart, judgement, vitals, reaction, by)
@@ -285,6 +287,7 @@ def _after_save(
     found: dict[str, str],
     moment: datetime,
     vitals: VitalSigns | None,
+    whole: bool,
     by: Actor,
 ) -> tuple[FlagEvent | None, str]:
     """What a save means for an earlier flag: an event, and why it escalates if so."""
@@ -309,7 +312,7 @@ def _after_save(
         event = _event(raised, kinds.NOT_SETTLED, vitals, by)
         return event, "Not settled at the recheck"
     by_vitals = any(not name.startswith(REACTION_SERIES) for name in raised.series)
-    if by_vitals and is_complete(vitals):
+    if by_vitals and whole and is_complete(vitals):
         return _event(raised, kinds.SETTLED, vitals, by), ""
     return None, ""
 

@@ -145,10 +145,21 @@ def record_outcome(
                 chart, _symptoms(seen), onset=by.at, recurrence=False
             )
             if again.raises_flag:
-                again = escalated(chart, again, "Not settling after the first action")
+                again = escalated(
+                    chart,
+                    again,
+                    "Not settling after the first action",
+                    done=_called_for(chart, seen.reaction),
+                )
             keep_judgement(chart, again, by=by, reaction=seen.reaction)
         done.on(row, kind=kind)
     return row
+
+
+def _called_for(chart: SessionChart, reaction: Reaction) -> Action:
+    """The highest action that this reaction's flags called for so far."""
+    flags = [r.flag for r in chart.flags if r.flag.reaction_id == reaction.pk]
+    return max((Action(flag.action) for flag in flags), default=Action.CONTINUE)
 
 
 def worked_out(symptoms: Sequence[Symptom], findings: Sequence = ()) -> str:

@@ -32,6 +32,8 @@ def record(request, pk):
     )
     if not tried.saved:
         notice = tried.message if tried.status == STALE else ""
+        # What the refused act had put on the chart was never saved: read it anew.
+        chart = charts_of([session_in_reach(request, pk)], at=timezone.now())[0]
         return answer(request, chart, status=tried.status, form=form, notice=notice)
     if tried.result is None:
         return answer(request, chart, resent=True)

@@ -228,3 +228,25 @@ def test_a_flag_of_another_visit_is_out_of_reach(
 
     with pytest.raises(Refused, match="not of this visit"):
         answer(other, reduce_flag, nurse, 106, "pause")
+
+
+def test_each_escalation_goes_one_action_up(fast, nurse, reduce_flag):
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+    second = save(fast, nurse, 121, systolic_mmhg=104).flag
+    answer(fast, second, nurse, 122, "pause")
+
+    third = save(fast, nurse, 137, systolic_mmhg=104).flag
+
+    assert [reduce_flag.action, second.action, third.action] == [
+        "reduce",
+        "pause",
+        "stop",
+    ]
+
+
+def test_a_recheck_with_missing_values_settles_nothing(fast, nurse, reduce_flag):
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+
+    save(fast, nurse, 121, consciousness="", on_oxygen=None)
+
+    assert chart(fast, minutes(122)).flags[0].verdict is None

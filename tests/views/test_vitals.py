@@ -292,3 +292,21 @@ def test_a_set_of_another_patient_is_withdrawn_with_a_reason(send, running, clie
     page = text(client.get(f"/infusions/{running.pk}/"))
     assert "chair 4&#x27;s" in page
     assert 'id="flag-' not in page
+
+
+def test_a_refused_step_shows_nothing_that_was_not_saved(running, nurse, sign_in):
+    make_rate(running, nurse, ago(14), "reduce", "43.2", step=2)
+    client = sign_in(nurse)
+    data = TYPED | {
+        "systolic_mmhg": "121",
+        "step_up_to": "86.4",
+        "version": "77",
+        "submission_key": str(uuid.uuid4()),
+    }
+
+    answer = client.post(f"/infusions/{running.pk}/vitals/", data)
+
+    assert answer.status_code == 409
+    assert "121/76" not in text(answer)
+    assert 'value="121"' in text(answer)
+    assert VitalSigns.objects.count() == 3
