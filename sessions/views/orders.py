@@ -47,7 +47,7 @@ from sessions.rules.words import shortest
 from sessions.services import orders, protocols
 from sessions.services.acts import Refused, view_of
 from sessions.services.orders import Choices, Identity, MedicineChoice, Telephone
-from sessions.services.staff import confirm_password
+from sessions.services.sign_ins import confirm_password
 from sessions.views.saving import SAVED, save
 
 PAGE = 25
@@ -234,30 +234,30 @@ def change(request, pk):
 def _wizard(request, patient, kind, *, order=None, initial=None, **options):
     at, clinic, made, status = timezone.now(), request.clinic, [], 200
     options |= {"clinic": clinic, "at": at}
-    if request.method == "POST":
+    if request.method == "GET":
+        form, shown = kind(initial=initial, **options), {}
+        if order is not None:
+            shown = _previewed(patient, choices_of_version(order), clinic, at)
+            shown["regimens"] = regimens_of(
+                initial["regimen"], order.current.product_key
+            )
+    elif "show_plan" in request.POST:  # without script: look, and keep nothing
+        form = kind(initial=request.POST.dict(), **options)
+        shown = _preview(request, patient, at)
+    else:
         form = kind(request.POST, **options)
         status = save(
             request, form, lambda by: made.append(_keep(form, patient, order, by))
         )
         if status == SAVED:
-            messages.success(
-                request,
-                "Saved. It is not signed yet."
-                if not options.get("prescribers")
-                else "Saved. It waits for verification.",
-            )
+            waits = "Saved. It waits for verification."
+            drafted = "Saved. It is not signed yet."
+            by_telephone = kind is TelephoneOrderForm
+            messages.success(request, waits if by_telephone else drafted)
             kept = made[0].pk if made else _first_answer(form)
             return redirect("order-detail", kept)
-    else:
-        form = kind(initial=initial, **options)
-    person = person_of(patient, clinic=clinic, at=at)
-    if order is not None and form.is_bound is False:
-        shown = _previewed(patient, choices_of_version(order), clinic, at)
-        shown["regimens"] = regimens_of(initial["regimen"], order.current.product_key)
-    elif form.is_bound:
         shown = _preview(request, patient, at)
-    else:
-        shown = {}
+    person = person_of(patient, clinic=clinic, at=at)
     context = shown | {
         "form": form,
         "patient": patient,
@@ -269,7 +269,19 @@ def _wizard(request, patient, kind, *, order=None, initial=None, **options):
         "may_telephone": request.user.may("telephone_order"),
         "needs_reason": orders.NEEDS_REASON,
     }
+    if status == 409 and order is not None:
+        context |= _as_it_stands(request, order)
     return render(request, "orders/form.html", context, status=status)
+
+
+def _as_it_stands(request, order: Order) -> dict[str, Any]:
+    """Beside the typed values, what somebody else made of the order meanwhile."""
+    now = order_in_reach(request, order.pk)
+    rows = differences(order.current, now.current) if now.current_id else []
+    if not rows:
+        before = now.versions.filter(number=now.current.number - 1).first()
+        rows = differences(before, now.current) if before else []
+    return {"stale": True, "order": now, "version": now.version, "changes": rows}
 
 
 def _first_answer(form) -> int:
@@ -325,23 +337,10 @@ def choices_of_version(order: Order) -> Choices:
 
 @access("draft_order", methods=("POST",))
 def preview(request, patient_pk):
-    """What the choices so far would mean; writes nothing."""
+    """What the choices so far would mean, as a fragment; writes nothing."""
     patient, at = patient_in_reach(request, patient_pk), timezone.now()
     context = _preview(request, patient, at) | {"needs_reason": orders.NEEDS_REASON}
-    if request.htmx:
-        return render(request, "orders/_preview.html", context)
-    form = OrderForm(
-        initial=request.POST.dict(), clinic=request.clinic, at=at, changing=True
-    )
-    person = person_of(patient, clinic=request.clinic, at=at)
-    context |= {
-        "form": form,
-        "patient": patient,
-        "person": person,
-        "banner": person.banner,
-        "may_telephone": request.user.may("telephone_order"),
-    }
-    return render(request, "orders/form.html", context)
+    return render(request, "orders/_preview.html", context)
 
 
 def _preview(request, patient, at) -> dict[str, Any]:
@@ -711,7 +710,7 @@ def _signed_act(request, pk, door, said):
     )
 
     def do(by):
-        confirm_password(request.user, form.cleaned_data["password"])
+        confirm_password(by=by, password=form.cleaned_data["password"])
         extra = {"override": form.cleaned_data.get("override", False)} if stops else {}
         return door(
             order=order,

@@ -229,7 +229,7 @@ def test_the_preview_without_script_is_the_whole_page(
     sign_in, prescriber, patient, expires
 ):
     response = sign_in(prescriber).post(
-        reverse("order-preview", args=[patient.pk]), typed(expires, show_plan="1")
+        reverse("order-new", args=[patient.pk]), typed(expires, show_plan="1")
     )
 
     text = response.content.decode()
@@ -508,6 +508,48 @@ def test_the_page_of_a_signed_order_is_its_stored_plan(
     )
 
     assert "30 g = 300 mL" in text
+
+
+def test_looking_at_the_plan_of_a_change_without_script_changes_nothing(
+    sign_in, prescriber, order, expires
+):
+    data = typed(
+        expires, dose_g_per_kg="0.6", version=str(order.version), show_plan="1"
+    )
+    response = sign_in(prescriber).post(reverse("order-change", args=[order.pk]), data)
+
+    text = response.content.decode()
+    assert response.status_code == 200
+    assert reverse("order-change", args=[order.pk]) in text
+    assert "43.2 g" in text
+    assert (Order.objects.count(), OrderVersion.objects.count()) == (1, 1)
+
+
+def test_a_change_on_a_stale_screen_shows_both_and_keeps_the_typing(
+    sign_in, prescriber, order, now, expires
+):
+    orders.change_order(
+        order=order, choices=_changed(expires), by=actor(prescriber, now)
+    )
+    client, url = sign_in(prescriber), reverse("order-change", args=[order.pk])
+    data = typed(
+        expires,
+        dose_g_per_kg="0.5",
+        change_note="Half a gram",
+        version=str(order.version),
+    )
+
+    response = client.post(url, data)
+
+    text = response.content.decode()
+    assert response.status_code == 409
+    assert "NOT SAVED" in text
+    assert "version 2 by Ingrid Halvorsen" in text
+    assert "<b>0.6</b>" in text
+    assert 'value="0.5"' in text
+    again = data | {"version": str(response.context["version"])}
+    assert client.post(url, again).status_code == 302
+    assert fresh(order).current.number == 3
 
 
 def test_a_new_version_answers_its_own_warnings(
