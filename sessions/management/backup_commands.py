@@ -50,7 +50,7 @@ class BackupCommand(StrictCommand):
     def carry_out(self, **options: Any) -> None:
         raise NotImplementedError
 
-    def verify(self, path: Path, key: bytes) -> None:
+    def verify(self, path: Path, key: bytes) -> Manifest:
         """Verify one file, and write it down when it is a backup of this record."""
         manifest = files.verify(path, key=key)
         missing = missing_from_live(manifest)
@@ -67,6 +67,7 @@ class BackupCommand(StrictCommand):
             backups.backup_verified(
                 by=this_command(), file=path.name, **in_audit(manifest)
             )
+        return manifest
 
 
 def this_command() -> Actor:

@@ -811,7 +811,7 @@ def _plausible(book: Rulebook) -> None:
 
 def _bodies(book: Rulebook) -> None:
     module = "sessions/rules/bodies.py"
-    pounds = "tests/test_hazards.py::test_a_weight_in_pounds_is_always_asked_about"
+    pounds = "tests/rules/test_bodies.py::test_a_weight_is_compared_with_the_last"
     low, high = (tuple(map(plain, pair)) for pair in (KG_FOR_LB, LB_FOR_KG))
     book.row(
         "Weight, pounds",
@@ -829,7 +829,7 @@ def _bodies(book: Rulebook) -> None:
             f"Asked about outside {plain(least)} to {plain(most)} kg.",
             ONES_OWN,
             module,
-            "tests/test_hazards.py::test_a_first_weight_that_is_unusual_for_its_age_is_asked_about",
+            "tests/rules/test_bodies.py::test_a_weight_unusual_for_the_age_is_asked_about",
         )
         before = years
     book.row(
@@ -838,7 +838,7 @@ def _bodies(book: Rulebook) -> None:
         "about.",
         ONES_OWN,
         module,
-        "tests/test_hazards.py::test_a_first_weight_that_does_not_fit_the_height_is_asked_about",
+        "tests/rules/test_bodies.py::test_a_first_weight_in_pounds_shows_by_the_height",
     )
     book.row(
         "Height, adult",
@@ -847,7 +847,7 @@ def _bodies(book: Rulebook) -> None:
         "from the last one.",
         ONES_OWN,
         module,
-        "tests/test_hazards.py::test_a_height_that_cannot_be_right_is_asked_about",
+        "tests/rules/test_bodies.py::test_a_height_unusual_or_far_from_the_last_is_asked_about",
     )
 
 

@@ -18,8 +18,14 @@ class Command(BackupCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE")
         self.add_key_file(parser)
+        parser.add_argument(
+            "--counts", action="store_true", help="print the rows of each table"
+        )
 
     def carry_out(self, **options: Any) -> None:
         path = options["file"]
         key = envelope.read_key(options["key_file"])
-        self.verify(files.newest_in(path) if path.is_dir() else path, key)
+        manifest = self.verify(files.newest_in(path) if path.is_dir() else path, key)
+        if options["counts"]:
+            for table, rows in manifest.rows.items():
+                self.stdout.write(f"{rows:>9} {table}")
