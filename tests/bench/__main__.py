@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import urlencode
@@ -48,8 +48,13 @@ class Browser:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             headers["HX-Request"] = "true"
             body = urlencode(fields)
-        self.http.request(method, address, body=body, headers=headers)
-        answer = self.http.getresponse()
+        try:
+            self.http.request(method, address, body=body, headers=headers)
+            answer = self.http.getresponse()
+        except (OSError, HTTPException):  # the server closed a connection at rest
+            self.http.close()
+            self.http.request(method, address, body=body, headers=headers)
+            answer = self.http.getresponse()
         text = answer.read().decode()
         for line in answer.headers.get_all("Set-Cookie", []):
             for name, morsel in SimpleCookie(line).items():
