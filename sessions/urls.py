@@ -187,6 +187,7 @@ urlpatterns = [
         name="vial-withdraw",
     ),
     # medicines
+    path("infusions/<int:pk>/medicines/", medicines.show, name="medicine-list"),
     path(
         "infusions/<int:pk>/medicines/<int:ordered_pk>/give/",
         medicines.give,

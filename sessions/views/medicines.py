@@ -8,14 +8,15 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
-from sessions.access import ClinicRequest, access, session_in_reach
+from sessions.access import ClinicRequest, access, actor, session_in_reach
 from sessions.forms.base import ClinicForm
 from sessions.forms.medicines import GiveForm, WithdrawForm
 from sessions.models import GivenMedicine, InfusionSession, OrderMedicine
 from sessions.services import infusions, medicines
+from sessions.services.acts import view_of
 from sessions.views.preparation import answer, offer_rows
 from sessions.views.saving import SAVED, save
-from sessions.views.visits import conflict
+from sessions.views.visits import banner_of, conflict
 
 
 def panel_of(
@@ -32,6 +33,16 @@ def panel_of(
         "may_chart": request.user.may("chart"),
         "now": at,
     }
+
+
+@access("view_patient")
+def show(request: ClinicRequest, pk: int) -> HttpResponse:
+    """What is ordered beside the immunoglobulin, and when it may be given."""
+    session = session_in_reach(request, pk)
+    at = timezone.now()
+    view_of("session.view", by=actor(request), subject=session, patient=session.patient)
+    context = panel_of(request, session, at=at) | {"banner": banner_of(session)}
+    return render(request, "medicines/list.html", context)
 
 
 @access("chart", methods=("POST",))
@@ -93,7 +104,7 @@ def _panel(
         if status != SAVED:
             for error in form.non_field_errors():
                 messages.error(request, error)
-        return redirect("infusion-detail", session.pk)
+        return redirect("medicine-list", session.pk)
     if status == 409:
         return conflict(request, form)
     context = panel_of(

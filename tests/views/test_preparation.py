@@ -444,3 +444,47 @@ def test_premedication_is_one_tap(
     assert "wait" in text(given)
     assert again.status_code == 422
     assert "given already" in text(again)
+
+
+def test_medicines_of_a_running_visit_have_a_page(
+    nurse, charge_nurse, prescriber, pharmacist, admin, http
+):
+    morning = Morning.of(
+        at=timezone.now() - timedelta(minutes=5),
+        nurse=nurse,
+        charge_nurse=charge_nurse,
+        prescriber=prescriber,
+        pharmacist=pharmacist,
+        admin=admin,
+        order={"medicines": (visits.as_needed(),)},
+    )
+    morning.started()
+    ordered = morning.order.current.medicines.get()
+
+    page = http.get(url("medicine-list", morning))
+    given = http.post(url("medicine-give", morning, ordered.pk), headers=HX)
+    again = http.post(url("medicine-give", morning, ordered.pk))
+
+    assert "Given now: Acetaminophen 650 mg" in text(page)
+    assert 'id="medicines"' in text(given)
+    assert "next dose from" in text(given)
+    assert again.url == url("medicine-list", morning)
+
+
+def test_a_vial_is_added_while_the_infusion_runs(http, morning):
+    morning.started()
+
+    page = http.get(url("vial-add", morning))
+    added = http.post(url("vial-add", morning), VIAL, headers=HX)
+
+    assert page.status_code == 200
+    assert added.status_code == 200
+    assert Vial.objects.count() == 3
+
+
+def test_the_page_of_start_asks_a_constant_number_of_queries(
+    http, morning, django_assert_max_num_queries
+):
+    http.get(url("infusion-prepare", morning))
+    with django_assert_max_num_queries(45):
+        http.get(url("infusion-prepare", morning))
