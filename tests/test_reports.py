@@ -290,6 +290,23 @@ def test_days_begin_at_midnight_in_the_clinics_zone_also_when_clocks_change(ward
     assert [on(10, 24), on(10, 25), on(10, 26)] == [0, 2, 1]
 
 
+@pytest.mark.parametrize(
+    "zone", ["UTC", "Europe/London", "Asia/Beirut", "America/New_York", "Pacific/Apia"]
+)
+def test_every_moment_belongs_to_exactly_one_day(clinic, zone):
+    clinic.time_zone = zone
+    today = date(2026, 1, 1)
+    while today.year == 2026:
+        tomorrow = today + timedelta(days=1)
+        one, other = (
+            scope_of(reactions.ReactionScope, clinic, first=day, last=day)
+            for day in (today, tomorrow)
+        )
+        assert one.until == other.since
+        assert one.until - one.since in {timedelta(hours=n) for n in (23, 24, 25)}
+        today = tomorrow
+
+
 def test_the_sentence_names_numerator_and_denominator(ward):
     ward.reaction(ward.infusion(), 10)
 

@@ -227,7 +227,7 @@ def known_filters(clinic: Clinic) -> tuple[Choices, Choices]:
     """Products and indications of the clinic's started visits, for the filters."""
     rows = (
         OrderVersion.objects.filter(clinic=clinic, starts__isnull=False)
-        .order_by("pk")
+        .order_by()
         .values_list("product_key", "product_name", "indication_key", "indication_name")
         .distinct()
     )

@@ -147,6 +147,7 @@ def _ask(request: ClinicRequest, key: str) -> Asked:
         "report": asked.report,
         "file": asked.file,
         "picture": asked.picture,
+        "is_part": bool(request.htmx),
         "may_export": request.user.may("export_report"),
     }
     return asked
