@@ -104,6 +104,8 @@ class VitalsForm(ClinicForm):
     )
     partial_text = PlainText(max_length=200, required=False, label="In words")
 
+    time_hint = "Empty: now. An earlier time is labelled as a late entry."
+
     @property
     def temperature_unit(self) -> str:
         return "°F" if self.clinic.temperature_unit == FAHRENHEIT else "°C"
@@ -321,6 +323,8 @@ class VitalsForm(ClinicForm):
 
 class CorrectionForm(VitalsForm):
     """A set written down anew; the first values stay readable beside it."""
+
+    time_hint = "Change it only if the time was wrong."
 
     correction_reason = PlainText(
         max_length=200,

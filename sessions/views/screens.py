@@ -31,7 +31,7 @@ from sessions.models import (
     ResumeReason,
     Stage,
 )
-from sessions.rules.quantities import plain
+from sessions.rules.quantities import plain, shown
 from sessions.rules.running import reduced
 from sessions.services.assessments import NOT_DONE
 from sessions.services.flags import DEFAULT_RECHECK_MINUTES
@@ -365,7 +365,7 @@ def _buttons(chart: SessionChart, flag, recheck: datetime) -> list[ActButton]:
         rate="0",
         big="0",
         details=(
-            f"Ends this infusion with {plain(chart.volume_ml, 1)} of "
+            f"Ends this infusion with {shown(chart.volume_ml, 1)} of "
             f"{plain(chart.total_ml)} mL in; observation follows. {_call(chart)}"
         ),
         confirm="Stopped, calling",
@@ -417,7 +417,7 @@ def _path(
     flag = raised.flag
     minutes = flag.recheck_minutes or DEFAULT_RECHECK_MINUTES
     by = raised.escalates_at
-    given = f"now: {plain(chart.volume_ml, 1)} mL in" if chart.start else ""
+    given = f"now: {shown(chart.volume_ml, 1)} mL in" if chart.start else ""
     return [
         ("Act", f"by {_clock(chart, by)}" if by else "now", given),
         (

@@ -68,7 +68,7 @@ def correct(request, pk, vitals):
             by=by,
             reason=form.cleaned_data["correction_reason"],
             seen_version=form.seen_version,
-            **form.values,
+            **_same_minute(form.values, old),
         ),
     )
     if tried.saved:
@@ -101,6 +101,14 @@ def withdraw(request, pk, vitals):
     return _correction_page(
         request, chart, old, shown, status=tried.status, notice=tried.message
     )
+
+
+def _same_minute(values, old):
+    """A time left as it was shown, to the minute, is the first one to the second."""
+    typed = values["event_time"]
+    if typed is not None and typed == old.event_time.replace(second=0, microsecond=0):
+        return values | {"event_time": None}
+    return values
 
 
 def _about(chart, old):

@@ -310,3 +310,24 @@ def test_a_refused_step_shows_nothing_that_was_not_saved(running, nurse, sign_in
     assert "121/76" not in text(answer)
     assert 'value="121"' in text(answer)
     assert VitalSigns.objects.count() == 3
+
+
+def test_a_correction_keeps_the_time_to_the_second(send, running, client):
+    send()
+    first = VitalSigns.objects.latest("pk")
+    address = f"/infusions/{running.pk}/vitals/{first.pk}/correct/"
+    shown = first.event_time.strftime("%Y-%m-%dT%H:%M")
+
+    client.post(
+        address,
+        TYPED
+        | {
+            "pulse": "80",
+            "event_time": shown,
+            "correction_reason": "typed wrongly",
+            "submission_key": str(uuid.uuid4()),
+        },
+    )
+
+    second = VitalSigns.objects.latest("pk")
+    assert (second.supersedes, second.event_time) == (first, first.event_time)
