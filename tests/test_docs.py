@@ -48,14 +48,21 @@ def missing_tests(text: str) -> list[str]:
     return missing
 
 
-def table(name: str) -> dict[str, list[str]]:
-    """The rows of a document's tables by their first cell."""
-    read = {}
-    for line in (DOCS / name).read_text(encoding="utf-8").splitlines():
-        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
-        if line.startswith("| ") and len(cells) > 2:
-            read[cells[0]] = cells[1:]
-    return read
+def sections(name: str) -> dict[str, str]:
+    """The parts of a document under a heading of the second rank, by its first word."""
+    text = (DOCS / name).read_text(encoding="utf-8")
+    parts = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    return {part.split()[0]: part for part in parts}
+
+
+def lacking(hazards: dict[str, str]) -> list[str]:
+    """Hazards with neither a test nor the plain words that there is none yet."""
+    return [
+        name
+        for name in HAZARDS
+        if not NAMED.search(hazards.get(name, ""))
+        and NOT_YET not in hazards.get(name, "").lower()
+    ]
 
 
 def test_the_rules_are_written_down_as_they_are_shipped():
@@ -106,3 +113,22 @@ def test_a_test_that_does_not_exist_is_noticed():
         "tests/test_nowhere.py",
     ]
     assert missing_tests("`tests/test_docs.py::test_every_named_test_exists`") == []
+
+
+def test_every_hazard_has_its_cause_control_risk_and_a_test_or_not_yet():
+    hazards = sections("hazards.md")
+
+    assert list(hazards) == HAZARDS
+    assert lacking(hazards) == []
+    for name, text in hazards.items():
+        for part in ("Before:", "- Causes:", "- Control:", "- After:"):
+            assert part in text, f"{name} lacks {part}"
+        assert FILES.search(text), f"{name} names no file"
+
+
+def test_a_hazard_without_a_test_is_noticed():
+    bare = dict.fromkeys(HAZARDS, "- Tests: `tests/test_docs.py::test_x`")
+
+    assert lacking(bare) == []
+    assert lacking(bare | {"H7": "- Control: hope"}) == ["H7"]
+    assert lacking(bare | {"H7": "Not yet: everything"}) == []

@@ -2,15 +2,17 @@
 
 import random
 import re
+import threading
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from sessions.catalogue.default_protocol import default_policy
 from sessions.catalogue.follow_up import follow_up_calls, late_events
@@ -19,13 +21,7 @@ from sessions.catalogue.indications import indication
 from sessions.catalogue.products import products
 from sessions.charts import SessionChart, charts_of, for_charts
 from sessions.forms.fields import MomentField
-from sessions.models import InfusionSession, RateKind, VitalSigns
-from sessions.rules.bodies import (
-    USUAL_BMI,
-    USUAL_WEIGHT_KG,
-    height_questions,
-    weight_questions,
-)
+from sessions.models import AuditEntry, InfusionSession, RateKind, VitalSigns
 from sessions.rules.dosing import Body, Ordered
 from sessions.rules.findings import Finding, Severity
 from sessions.rules.quantities import plain
@@ -34,8 +30,8 @@ from sessions.rules.recommendation import RatePosition, recommend
 from sessions.rules.running import restart
 from sessions.rules.thresholds import Crossing, Phase, Reading
 from sessions.rules.titration import plan
-from sessions.services import rates
-from sessions.services.acts import Refused
+from sessions.services import rates, vitals
+from sessions.services.acts import Refused, Replayed
 from sessions.services.rates import Reason
 from sessions.services.records import record_of
 from sessions.services.vitals import correct_vitals, record_vitals
@@ -44,99 +40,12 @@ from tests.factories.rates import make_rate
 from tests.factories.vitals import make_vitals
 
 ROOT = Path(__file__).parent.parent
-LB_PER_KG = Fraction(100000000, 45359237)
 POLICY = default_policy()
 
 
 def chart_at(session: InfusionSession, at: datetime) -> SessionChart:
     fresh = for_charts(InfusionSession.objects).get(pk=session.pk)
     return charts_of([fresh], at=at)[0]
-
-
-def rounded(value: Fraction, step: str) -> Decimal:
-    return (Decimal(value.numerator) / Decimal(value.denominator)).quantize(
-        Decimal(step)
-    )
-
-
-# ── H3: pounds for kilograms ───────────────────────────────────────────────────
-
-
-def test_a_weight_in_pounds_is_always_asked_about():
-    pick = random.Random(3)
-    for _ in range(1000):
-        years = pick.randint(0, 95)
-        last = Decimal(pick.randint(200, 20000)) / 100
-        true = last * pick.randint(95, 105) / 100
-        step = pick.choice(["0.1", "0.01", "1"]) if true > 10 else "0.01"
-        for factor in (LB_PER_KG, 1 / LB_PER_KG):
-            typed = rounded(Fraction(true) * factor, step)
-            asked = weight_questions(
-                typed,
-                years=years,
-                last_kg=last,
-                height_cm=None,
-                most_change_percent=Decimal(10),
-            )
-            assert asked, (last, typed)
-            ratio = typed / last
-            by_words = Decimal("2.0") <= ratio <= Decimal("2.4")
-            if by_words or Decimal("0.42") <= ratio <= Decimal("0.50"):
-                assert "lb or kg?" in asked[0], (last, typed)
-
-
-def asked_about(weight: Decimal, *, years: int, height: Decimal | None = None) -> bool:
-    return bool(
-        weight_questions(
-            weight,
-            years=years,
-            last_kg=None,
-            height_cm=height,
-            most_change_percent=Decimal(10),
-        )
-    )
-
-
-def test_a_first_weight_that_is_unusual_for_its_age_is_asked_about():
-    before = 0
-    for under, low, high in USUAL_WEIGHT_KG:
-        for years in (before, under - 1):
-            for weight in (low, high):
-                assert not asked_about(weight, years=years)
-            assert asked_about(low - Decimal("0.1"), years=years)
-            assert asked_about(high + Decimal("0.1"), years=years)
-        before = under
-
-
-def test_a_first_weight_that_does_not_fit_the_height_is_asked_about():
-    least, most = USUAL_BMI
-    metre_and_a_half = Decimal(150)
-    for index, odd in ((least, False), (most, False)):
-        weight = index * Decimal("2.25")
-        if 35 <= weight <= 180:
-            assert asked_about(weight, years=40, height=metre_and_a_half) is odd
-    assert asked_about(Decimal("112.6"), years=40, height=metre_and_a_half)
-    assert asked_about(Decimal("41.5"), years=40, height=Decimal(180))
-
-
-def test_a_height_that_cannot_be_right_is_asked_about():
-    def asked(height, **given):
-        return bool(
-            height_questions(
-                Decimal(height), **({"years": 40, "last_cm": None} | given)
-            )
-        )
-
-    assert [asked(cm) for cm in ("129.9", "130", "210", "210.1")] == [
-        True,
-        False,
-        False,
-        True,
-    ]
-    assert not asked("173", last_cm=Decimal(168))
-    assert asked("173.1", last_cm=Decimal(168))
-    assert asked("118", years=8, last_cm=Decimal(120))
-    assert not asked("125", years=8, last_cm=Decimal(120))
 
 
 # ── H4: mL/kg/h and mL/h ───────────────────────────────────────────────────────
@@ -461,6 +370,173 @@ def test_rules_judge_by_the_corrected_value(running, nurse):
 
     assert corrected.flag.rule == "V-09"
     assert chart_at(running, minutes(73)).open_flags[0].flag == corrected.flag
+
+
+# ── H12, H17: pressed at once ──────────────────────────────────────────────────
+
+
+def at_once(threads: int, press) -> list[str]:
+    """What many hands pressing at the same moment were told, one word each."""
+    told, gate = [], threading.Barrier(threads)
+
+    def work() -> None:
+        try:
+            gate.wait()
+            press()
+            told.append("saved")
+        except Replayed:
+            told.append("replayed")
+        except Refused:
+            told.append("refused")
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sorted(told)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_next_step_pressed_by_ten_hands_at_once_is_one_step(running, nurse):
+    make_vitals(running, nurse, minutes(89))
+
+    told = at_once(10, lambda: step_to(running, nurse, Decimal("172.8")))
+
+    assert told == ["refused"] * 9 + ["saved"]
+    assert chart_at(running, minutes(91)).rate_ml_per_h == Decimal("172.8")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_submission_sent_ten_times_at_once_is_one_set(running, nurse):
+    before = VitalSigns.objects.count()
+    actor = by(
+        nurse, minutes(80), key="5f1d7a52-4e0e-4a7e-8a55-9a7f9d6f3f10", content="same"
+    )
+
+    told = at_once(10, lambda: record_vitals(session=running, reading=NORMAL, by=actor))
+
+    assert told == ["replayed"] * 9 + ["saved"]
+    assert VitalSigns.objects.count() == before + 1
+
+
+# ── H16, H28: what cannot be written is said, and nothing is half-written ──────
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_record_that_cannot_be_written_answers_not_saved(
+    running, nurse, sign_in, monkeypatch, htmx
+):
+    def full(*_args, **_given):
+        raise OperationalError("database or disk is full")
+
+    client = sign_in(nurse)
+    monkeypatch.setattr(vitals, "keep_judgement", full)
+    before = (VitalSigns.objects.count(), AuditEntry.objects.count())
+
+    answer = client.post(
+        f"/infusions/{running.pk}/vitals/",
+        TYPED | {"submission_key": str(uuid.uuid4())},
+        headers={"HX-Request": "true"} if htmx else {},
+    )
+
+    assert answer.status_code == 503
+    assert "NOT SAVED" in answer.content.decode()
+    assert "disk" not in answer.content.decode()
+    assert (VitalSigns.objects.count(), AuditEntry.objects.count()) == before
+    assert client.get(f"/infusions/{running.pk}/").status_code == 200
+
+
+# ── H20: blood pressure ────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("systolic", "diastolic", "words"),
+    [
+        ("78", "128", "Are they swapped?"),
+        ("78", "78", "must be above"),
+        ("128/78", "", "128/78"),
+        ("12878", "", "at most 999"),
+        ("128", "", "two values"),
+        ("", "78", "two values"),
+    ],
+)
+def test_a_blood_pressure_is_two_values_in_their_order(
+    running, nurse, sign_in, systolic, diastolic, words
+):
+    before = VitalSigns.objects.count()
+    pressure = {"systolic_mmhg": systolic, "diastolic_mmhg": diastolic}
+
+    answer = sign_in(nurse).post(
+        f"/infusions/{running.pk}/vitals/",
+        TYPED | pressure | {"submission_key": str(uuid.uuid4())},
+    )
+
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+    assert VitalSigns.objects.count() == before
+
+
+def test_the_database_refuses_a_swapped_blood_pressure(running, nurse):
+    swapped = NORMAL | {"systolic_mmhg": 78, "diastolic_mmhg": 128}
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        record_vitals(session=running, reading=swapped, by=by(nurse, minutes(80)))
+
+
+# ── H24: the author is who is signed in, whatever is sent ──────────────────────
+
+TYPED = {
+    "systolic_mmhg": "128",
+    "diastolic_mmhg": "78",
+    "pulse": "76",
+    "respiratory_rate": "16",
+    "spo2": "98",
+    "temperature": "36.7",
+    "consciousness": "A",
+    "oxygen": "air",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("recorded_by", "1"),
+        ("recorded_at", "2026-03-02T09:00"),
+        ("clinic", "1"),
+        ("session", "1"),
+        ("stage", "discharged"),
+        ("news2", "0"),
+    ],
+)
+def test_author_time_place_and_results_are_never_taken_from_a_form(
+    running, nurse, sign_in, name, value
+):
+    before = VitalSigns.objects.count()
+
+    answer = sign_in(nurse).post(
+        f"/infusions/{running.pk}/vitals/",
+        TYPED | {"submission_key": str(uuid.uuid4()), name: value},
+    )
+
+    assert answer.status_code == 422
+    assert VitalSigns.objects.count() == before
+
+
+def test_a_form_that_one_nurse_opened_and_another_sends_is_the_senders(
+    running, nurse, colleague, sign_in
+):
+    page = sign_in(nurse).get(f"/infusions/{running.pk}/").content.decode()
+    key = re.search(r'name="submission_key" value="([^"]+)"', page)[1]
+
+    answer = sign_in(colleague).post(
+        f"/infusions/{running.pk}/vitals/", TYPED | {"submission_key": key}
+    )
+
+    assert answer.status_code == 302
+    assert VitalSigns.objects.latest("pk").recorded_by == colleague
 
 
 # ── H31: a rule cites, it never commands ───────────────────────────────────────
