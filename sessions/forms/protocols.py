@@ -124,6 +124,7 @@ def _rule(
     table: str, place: int, row: Mapping[str, Any], acts: tuple[str, ...]
 ) -> Iterator[Editable]:
     rule, path = row["rule"], ("monitoring", table, place)
+    named = _named(row)
     sides = tuple(side.value for side in Side)
     for index, condition in enumerate(row.get("when", ())):
         side = next(each for each in sides if each in condition)
@@ -146,7 +147,7 @@ def _rule(
             yield Editable(
                 name=f"{table}.{rule}.{key}",
                 section=table,
-                label=f"{rule} {label.lower()}",
+                label=f"{named}: {label.lower()}",
                 unit=unit,
                 path=path,
                 key=key,
@@ -156,7 +157,7 @@ def _rule(
     yield Editable(
         name=f"{table}.{rule}.act",
         section=table,
-        label=f"{rule} calls for",
+        label=f"{named}: calls for",
         unit="",
         path=path,
         key="act",
@@ -168,13 +169,22 @@ def _rule(
         yield Editable(
             name=f"{table}.{rule}.on",
             section=table,
-            label=f"{rule} is on",
+            label=f"{named}: on",
             unit="",
             path=path,
             key="on",
             kind=FLAG,
             value=row.get("on", True),
         )
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    """A rule as its row is found again: "R-01 headache, mild"."""
+    about = row.get("reaction") or row.get("series", "")
+    severity = row.get("severity", ())
+    grades = [severity] if isinstance(severity, str) else list(severity)
+    words = ", ".join([about.replace("_", " "), *(grades if "reaction" in row else ())])
+    return f"{row['rule']} {words}".strip()
 
 
 SECTIONS = {
