@@ -158,6 +158,7 @@ def show_record(request: ClinicRequest, pk: int) -> HttpResponse:
         "drawing": draw(record.chart) if record.chart.rates else None,
         "reasons": REASONS,
         "gate_reasons": GATE_REASONS,
+        "may_chart": request.user.may("chart"),
         "banner": banner_of(
             session,
             weight=record.chart.start.weight if record.chart.start else None,
