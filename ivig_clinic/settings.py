@@ -124,9 +124,16 @@ AUTH_PASSWORD_VALIDATORS = [
         "UserAttributeSimilarityValidator"
     },
 ]
+# Wrong tries of one account, one address or one signature until it is locked, and for
+# how long; an account is locked twice as long each time in a row.
+LOCK_AFTER_FAILURES = environment.whole("LOCK_AFTER_FAILURES", 10)
+LOCK_MINUTES = environment.whole("LOCK_MINUTES", 15)
+# The header in which a proxy of ours writes the browser's address; any other is a lie.
+CLIENT_ADDRESS_HEADER = environment.text("CLIENT_ADDRESS_HEADER")
 if TESTING:
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
+SESSION_COOKIE_AGE = 24 * 60 * 60  # no clinic lets a login last longer
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True

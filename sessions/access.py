@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from sessions import charts
+from sessions.middleware import SECOND_FACTOR
 from sessions.models import Clinic, InfusionSession, Order, Patient, User
 from sessions.services import staff
 from sessions.services.acts import Actor
@@ -18,7 +19,10 @@ from sessions.views import refusals
 PUBLIC = "public"
 """For the few views a signed-out person may use: sign-in and first-run set-up."""
 SIGNED_IN = "signed-in"
-"""For what every member of staff may do: own settings, sign-out."""
+"""For what every member of staff may do: own settings, their own logins."""
+ENTERING = "entering"
+"""For what somebody needs before anything else opens: an own password, a second
+factor, the way out."""
 
 
 class ClinicRequest(HttpRequest):
@@ -63,14 +67,9 @@ def access(permission: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable:
                 if not request.user.is_authenticated:
                     return refusals.sign_in_first(request)
                 request.clinic = request.user.clinic
-                if permission != SIGNED_IN:
-                    if request.user.must_change_password:
-                        return refusals.change_password_first(request)
-                    if not request.user.may(permission):
-                        staff.access_denied(
-                            by=actor(request), permission=permission, path=request.path
-                        )
-                        return refusals.forbidden(request)
+                refusal = _what_stands_before(request, permission)
+                if refusal is not None:
+                    return refusal
             return view(request, *args, **kwargs)
 
         guarded.permission = permission
@@ -78,6 +77,20 @@ def access(permission: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable:
         return guarded
 
     return decorate
+
+
+def _what_stands_before(request: ClinicRequest, permission: str) -> HttpResponse | None:
+    """The refusal of who is signed in, but lacks a password, a factor or a right."""
+    if permission == ENTERING:
+        return None
+    if request.user.must_change_password and permission != SIGNED_IN:
+        return refusals.change_password_first(request)
+    if request.user.needs_second_factor and not request.session.get(SECOND_FACTOR):
+        return refusals.second_factor_first(request)
+    if permission != SIGNED_IN and not request.user.may(permission):
+        staff.access_denied(by=actor(request), permission=permission, path=request.path)
+        return refusals.forbidden(request)
+    return None
 
 
 def actor(request: ClinicRequest, *, key: str = "", content: object = "") -> Actor:

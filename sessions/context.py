@@ -6,6 +6,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
 from sessions.backups.age import age_of_last_verified
+from sessions.middleware import SECOND_FACTOR
 
 MENU = (
     ("board", _("Board"), "view_board"),
@@ -29,6 +30,7 @@ def shell(request) -> dict:
         return {"now": timezone.now(), "nav": [], "clinic": None, "user": user}
     now = timezone.now()
     admin = user.may("manage_settings")
+    entering = user.needs_second_factor and not request.session.get(SECOND_FACTOR)
     return {
         "user": user,
         "clinic": user.clinic,
@@ -44,7 +46,7 @@ def shell(request) -> dict:
                 "current": request.path.startswith(reverse(name)),
             }
             for name, word, permission in MENU
-            if user.may(permission) and _exists(name)
+            if user.may(permission) and _exists(name) and not entering
         ],
     }
 

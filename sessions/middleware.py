@@ -7,9 +7,16 @@ from django.contrib.auth import logout
 from django.db import DatabaseError
 from django.utils import timezone
 
+from sessions.services import sign_ins
+from sessions.services.acts import Actor
 from sessions.views import refusals
 
 SIGNED_IN_AT, LAST_SEEN = "signed_in_at", "last_seen"
+SECOND_FACTOR = "second_factor"
+"""In the session of who proved enough: with a second factor, or without where none is
+asked for."""
+LOGIN = "login"
+"""In the session: the row of `Login` it belongs to."""
 # A new last-seen is written at most once a minute: a nurse's save costs one query less.
 SEEN_EVERY = timedelta(seconds=60)
 POLL = "polls"
@@ -38,12 +45,16 @@ class Presence:
         self.get_response = get_response
 
     def __call__(self, request):
-        if request.user.is_authenticated and self._over(request):
-            logout(request)
-            messages.warning(
-                request,
-                "You were signed out, because the screen was not used for some time.",
+        if request.user.is_authenticated and (why := self._over(request)):
+            sign_ins.ran_out(
+                by=Actor.of(
+                    user=request.user, clinic=request.user.clinic, at=timezone.now()
+                ),
+                login_pk=request.session.get(LOGIN),
+                why=why,
             )
+            logout(request)
+            messages.warning(request, f"You were signed out, because {why}.")
         if not request.user.is_authenticated:
             return self.get_response(request)
         with timezone.override(request.user.clinic.zone):
@@ -55,18 +66,22 @@ class Presence:
             seen = _moment(request.session.get(LAST_SEEN))
             if seen is None or now - seen >= SEEN_EVERY:
                 request.session[LAST_SEEN] = now.isoformat()
+                sign_ins.seen(request.session.get(LOGIN), at=now)
         return None
 
     @staticmethod
-    def _over(request) -> bool:
+    def _over(request) -> str:
+        """Why this login is over, in words; empty while it is not."""
         clinic, now = request.user.clinic, timezone.now()
         since = _moment(request.session.get(SIGNED_IN_AT))
         seen = _moment(request.session.get(LAST_SEEN)) or since
         if clinic is None or since is None or seen is None:
-            return True
-        return now - seen > timedelta(
-            minutes=clinic.idle_minutes
-        ) or now - since > timedelta(hours=clinic.absolute_hours)
+            return "this login is not complete"
+        if now - since > timedelta(hours=clinic.absolute_hours):
+            return f"a login lasts {clinic.absolute_hours} hours at most"
+        if now - seen > timedelta(minutes=clinic.idle_minutes):
+            return f"the screen was not used for {clinic.idle_minutes} minutes"
+        return ""
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -9,7 +9,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.utils import timezone
 
 from sessions import storage
-from sessions.middleware import LAST_SEEN, SIGNED_IN_AT
+from sessions.middleware import LAST_SEEN, SECOND_FACTOR, SIGNED_IN_AT
 from sessions.models import Chair, Clinic, User
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright with the ORM
@@ -109,6 +109,7 @@ def sign_in(client):
         session = client.session
         now = timezone.now().isoformat()
         session[SIGNED_IN_AT], session[LAST_SEEN] = now, now
+        session[SECOND_FACTOR] = True
         session.save()
         return client
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import django.test.utils
 import pytest
+from django.apps import apps
 from django.db import transaction
 from django.template import Template
 from django.test import Client
@@ -23,9 +24,10 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 
 from sessions import roles
-from sessions.middleware import LAST_SEEN, SIGNED_IN_AT
+from sessions.middleware import LAST_SEEN, SECOND_FACTOR, SIGNED_IN_AT
 from sessions.models import (
     Allergy,
+    AuditEntry,
     Chair,
     Clinic,
     Consent,
@@ -103,7 +105,7 @@ def addresses() -> Iterator[Address]:
 
 
 ADDRESSES = list(addresses())
-PUBLIC = {"sign-in", "set-up"}
+PUBLIC = {"sign-in", "sign-in-step", "set-up"}
 
 
 def test_every_address_stands_in_the_matrix():
@@ -274,19 +276,27 @@ def _quickly(monkeypatch):
 class Walker:
     """Asks at addresses as one user, and takes back whatever the answer changed."""
 
-    def __init__(self, user: User | None) -> None:
-        self.client = Client(raise_request_exception=False)
+    def __init__(self, user: User | None, *, tokens: bool = False) -> None:
+        self.client = Client(raise_request_exception=False, enforce_csrf_checks=tokens)
         if user is not None:
             self.client.force_login(user)
             session = self.client.session
             now = timezone.now().isoformat()
             session[SIGNED_IN_AT], session[LAST_SEEN] = now, now
+            session[SECOND_FACTOR] = True
             session.save()
         self.cookies = self.client.cookies.output()
         self.kept = dict(self.client.cookies)
 
     def ask(self, method: str, address: str, *, fragment: bool):
         """The answer's status and all of its text, lower case."""
+        answer = self.answer(method, address, fragment=fragment)
+        body = b"" if answer.streaming else answer.content
+        text = body.decode(answer.charset or "utf-8", "replace").lower()
+        return answer.status_code, f"{answer.headers}".lower() + text
+
+    def answer(self, method: str, address: str, *, fragment: bool, keep: bool = False):
+        """The answer itself; unless `keep`, whatever it changed is taken back."""
         self.client.cookies.clear()
         self.client.cookies.update(self.kept)
         headers = {"HX-Request": "true"} if fragment else {}
@@ -295,10 +305,8 @@ class Walker:
             answer = getattr(self.client, method.lower())(
                 address, data, headers=headers
             )
-            transaction.set_rollback(True)
-        body = b"" if answer.streaming else answer.content
-        text = body.decode(answer.charset or "utf-8", "replace").lower()
-        return answer.status_code, f"{answer.headers}".lower() + text
+            transaction.set_rollback(not keep)
+        return answer
 
 
 def place(address: Address, method: str, fragment: bool) -> str:
@@ -414,6 +422,69 @@ def test_lists_and_boards_hold_no_row_of_another_clinic(world):
             shown += [address.name] if OURS in text else []
 
     assert {"board", "patients", "orders"} <= set(shown)
+
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def someone_who_may(address: Address, method: str) -> str:
+    return next(role for role in roles.ROLES if address.answers(role, method))
+
+
+def test_every_answer_carries_the_headers_that_guard_a_browser(world):
+    walkers = {role: Walker(user) for role, user in world.users.items()}
+    for address in ADDRESSES:
+        if "GET" not in address.roles:
+            continue
+        walker = walkers[someone_who_may(address, "GET")]
+        answer = walker.answer("GET", address.at(world.own), fragment=False)
+        for name, value in HEADERS.items():
+            assert answer.headers.get(name, "").startswith(value), address.name
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+
+
+def test_every_post_without_its_token_is_refused(world):
+    walkers = {role: Walker(user, tokens=True) for role, user in world.users.items()}
+    for address in ADDRESSES:
+        if "POST" not in address.roles:
+            continue
+        walker = walkers[someone_who_may(address, "POST")]
+        for fragment in (False, True):
+            status, text = walker.ask("POST", address.at(world.own), fragment=fragment)
+            assert status == 403, place(address, "POST", fragment)
+            assert OURS not in text
+
+
+KEPT = {"auditentry", "session"}
+"""What looking may write: the audit, and when a login was last used."""
+
+
+def test_looking_changes_nothing_but_the_audit(world):
+    walkers = {role: Walker(user) for role, user in world.users.items()}
+    models = [m for m in apps.get_models() if m._meta.model_name not in KEPT]
+
+    def everything() -> list:
+        return [list(model.objects.order_by("pk").values()) for model in models]
+
+    before = everything()
+    for address in ADDRESSES:
+        if "GET" in address.roles:
+            walker = walkers[someone_who_may(address, "GET")]
+            for fragment in (False, True):
+                walker.answer(
+                    "GET", address.at(world.own), fragment=fragment, keep=True
+                )
+
+    assert everything() == before
+    assert AuditEntry.objects.filter(action__endswith=".view").exists()
 
 
 def test_a_walker_notices_what_it_looks_for(world):

@@ -17,7 +17,7 @@ BELOW = {
     "persons": MEMORY | {"persons"},
     "drawing": MEMORY | {"charts", "drawing"},
     "services": MEMORY | {"charts", "services"},
-    "forms": MEMORY | {"forms"},
+    "forms": MEMORY | {"forms", "roles"},
     "board": MEMORY | {"charts", "board"},
     "reports": MEMORY | {"charts", "reports"},
     "exports": MEMORY | {"charts", "reports", "exports"},

@@ -9,7 +9,14 @@ from django import forms
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import NumberField, PlainText, WholeField
 from sessions.forms.staff import NewPasswordField, UsernameField, check_password_pair
-from sessions.models import Clinic, LabelRegion, TemperatureUnit, User
+from sessions.models import (
+    ALWAYS_TWO_FACTORS,
+    Clinic,
+    LabelRegion,
+    TemperatureUnit,
+    User,
+)
+from sessions.roles import ROLES
 from sessions.rules.quantities import plain
 
 ZONES = [
@@ -51,6 +58,13 @@ class SetUpForm(forms.Form):
             name=self.cleaned_data.get("admin_name", ""),
         )
         check_password_pair(self, name="password", again="again", user=user)
+
+
+class RolesField(forms.MultipleChoiceField):
+    """Roles, kept as one text: `charge nurse,nurse`."""
+
+    def clean(self, value):
+        return ",".join(sorted(super().clean(value)))
 
 
 def _count(name: str, label: str, help_text: str) -> WholeField:
@@ -128,6 +142,18 @@ class ClinicSettingsForm(ClinicForm):
         "The board is not live after, seconds",
         "Without news for this long it says NOT UPDATING and dims.",
     )
+    second_factor_roles = RolesField(
+        required=False,
+        choices=[
+            (role, role.capitalize())
+            for role in ROLES
+            if role not in ALWAYS_TWO_FACTORS
+        ],
+        widget=forms.CheckboxSelectMultiple,
+        label="A second factor is also asked of",
+        help_text="Admins and prescribers always need one. Who is in now goes on until "
+        "the next sign-in.",
+    )
     consent_required = forms.BooleanField(
         required=False, label="Start needs a valid consent to a blood product"
     )
@@ -139,10 +165,11 @@ class ClinicSettingsForm(ClinicForm):
     def values_of(clinic: Clinic) -> dict[str, Any]:
         """What the form shows first: the settings as they are."""
         values = {n: getattr(clinic, n) for n in ClinicSettingsForm.base_fields}
+        roles = filter(None, clinic.second_factor_roles.split(","))
         return {
             name: plain(value) if isinstance(value, Decimal) else value
             for name, value in values.items()
-        }
+        } | {"second_factor_roles": list(roles)}
 
 
 class ChairForm(ClinicForm):

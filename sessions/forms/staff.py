@@ -57,29 +57,6 @@ def check_password_pair(form: forms.Form, *, name: str, again: str, user: User) 
         form.add_error(name, error)
 
 
-class SignInForm(forms.Form):
-    """Name and password of a member of staff."""
-
-    username = forms.CharField(
-        max_length=60,
-        label="User name",
-        widget=forms.TextInput(
-            attrs={
-                "autocomplete": "username",
-                "autocapitalize": "none",
-                "spellcheck": "false",
-                "autofocus": True,
-            }
-        ),
-    )
-    password = forms.CharField(
-        max_length=200,
-        strip=False,
-        label="Password",
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-    )
-
-
 class StaffForm(ClinicForm):
     """Who somebody is in this clinic."""
 
@@ -113,7 +90,7 @@ class ChangeStaffForm(StaffForm):
 
 
 class ResetPasswordForm(ClinicForm):
-    """One button: a new one-time password."""
+    """One button: a new one-time password, or unlocked."""
 
 
 class OwnPasswordForm(ClinicForm):

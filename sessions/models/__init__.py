@@ -2,7 +2,13 @@
 
 from sessions.models.audit import FIRST_PREVIOUS, AuditEntry
 from sessions.models.base import ClinicalQuerySet, ClinicalRow, instant
-from sessions.models.clinics import Chair, Clinic, LabelRegion, TemperatureUnit
+from sessions.models.clinics import (
+    ALWAYS_TWO_FACTORS,
+    Chair,
+    Clinic,
+    LabelRegion,
+    TemperatureUnit,
+)
 from sessions.models.flags import (
     Flag,
     FlagAction,
@@ -80,6 +86,7 @@ from sessions.models.vitals import (
 )
 
 __all__ = [
+    "ALWAYS_TWO_FACTORS",
     "FIRST_PREVIOUS",
     "IN_A_CHAIR",
     "ORDER_MOVES",

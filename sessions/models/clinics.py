@@ -6,7 +6,6 @@ from django.db import models
 
 from sessions.models.fields import Choice, Count, Measure, Text
 
-
 ALWAYS_TWO_FACTORS = ("admin", "prescriber")
 """Who can change what others may do, or what a patient is given."""
 

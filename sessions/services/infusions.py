@@ -41,7 +41,7 @@ from sessions.models import (
 from sessions.rules.quantities import plain
 from sessions.services import preparation, vials
 from sessions.services.acts import Actor, Refused, Stale, act
-from sessions.services.staff import confirm_password
+from sessions.services.sign_ins import confirm_password
 
 BEFORE_START = (Stage.CHECKED_IN, Stage.ASSESSED)
 LEAVES_UNFINISHED = (Outcome.TRANSFERRED, Outcome.LEFT, Outcome.DIED)
@@ -419,6 +419,7 @@ def override_gate(
     What is simply not done yet (identity, vials, baseline) nobody can override.
     """
     _require_reason(HardStopReason, reason_code, reason_text)
+    confirm_password(by=by, password=password)
     with act("infusion.override", by=by, patient=session.patient) as done:
         header = locked(session)
         _require_stage(header, BEFORE_START)
@@ -430,7 +431,6 @@ def override_gate(
             raise Refused("This has to be done; nobody can override it.")
         if not by.user.may("override_hard_stop"):
             raise Refused("Only a prescriber can override a hard stop.")
-        confirm_password(by.user, password)
         row = _append_override(header, hold, reason_code, reason_text, by=by)
         sign(Signature.Meaning.OVERRODE, by=by, session=header, gate_override=row)
         done.on(row, rule=rule, found=hold.text, reason=reason_code)
@@ -663,10 +663,10 @@ def discharge(
     high or medium priority has to be answered first, unless the patient leaves the
     clinic's hands.
     """
+    confirm_password(by=by, password=password)
     with act("infusion.discharge", by=by, patient=session.patient) as done:
         header = locked(session, seen_version)
         _require_stage(header, (Stage.OBSERVING,))
-        confirm_password(by.user, password)
         unmet = [c for c in preparation.criteria(header, at=by.at) if not c.met]
         leaves = outcome in LEAVES_UNFINISHED
         if leaves and not reason_text.strip():
@@ -724,11 +724,11 @@ def mark_entered_in_error(
     seen_version: int | None = None,
 ) -> Signature:
     """Say, signed, that this whole visit is an error; it stays readable."""
+    confirm_password(by=by, password=password)
     with act("infusion.entered-in-error", by=by, patient=session.patient) as done:
         header = locked(session, seen_version)
         if not reason.strip():
             raise Refused("Say why this visit is an error.", field="reason")
-        confirm_password(by.user, password)
         row = GateOverride.objects.create(
             session=header,
             rule="entered-in-error",

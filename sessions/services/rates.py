@@ -31,7 +31,7 @@ from sessions.rules.quantities import plain
 from sessions.rules.running import per_kg, rung_at
 from sessions.services.acts import Actor, Refused, Stale, act
 from sessions.services.locks import locked_chart
-from sessions.services.staff import confirm_password
+from sessions.services.sign_ins import confirm_password
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ def override_ceiling(
     seen_version: int | None = None,
 ) -> RateChange:
     """Order a rate above the ceiling: a prescriber's signed act (D5)."""
-    confirm_password(by.user, password)
+    confirm_password(by=by, password=password)
     with act("rate.override", by=by, patient=session.patient) as done:
         chart = locked_chart(session, by=by, seen_version=seen_version)
         if not by.user.may("override_hard_stop"):

@@ -1,58 +1,19 @@
 """Staff: who works here, in which role, and how they sign in."""
 
-import secrets
-from dataclasses import replace
-
 from django.contrib.auth.models import Group
 
 from sessions.models import Clinic, User
+from sessions.services import lockout, sign_ins
 from sessions.services.acts import Actor, Refused, Stale, act
+from sessions.services.sealing import readable_secret
 
 ADMIN = "admin"
-# Without letters and digits that are mistaken for each other when read aloud.
-_READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
-
-
-def signed_in(*, by: Actor) -> None:
-    with act("staff.sign-in", by=by) as done:
-        done.on(by.user)
-
-
-def signed_out(*, by: Actor) -> None:
-    with act("staff.sign-out", by=by) as done:
-        done.on(by.user)
-
-
-def sign_in_refused(*, by: Actor, username: str) -> None:
-    """Write down a failed sign-in, in the clinic of the name if there is one.
-
-    An unknown name is not kept: people type passwords into the wrong box.
-    """
-    user = User.objects.select_related("clinic").filter(username=username).first()
-    with act("staff.sign-in-refused", by=by) as done:
-        if user:
-            done.on(user, username=user.username)
-            done.by = replace(by, clinic=user.clinic)
-        else:
-            done.detail["username"] = "unknown"
 
 
 def access_denied(*, by: Actor, permission: str, path: str) -> None:
     """Write down that somebody asked for what their role does not allow."""
     with act("access.denied", by=by) as done:
         done.detail.update(permission=permission, path=path[:200])
-
-
-def confirm_password(user: User, password: str) -> None:
-    """Ask who signs to prove it; raises `Refused` at the field `password`."""
-    if not user.check_password(password):
-        raise Refused("That is not your password.", field="password")
-
-
-def one_time_password() -> str:
-    """A random password of four groups of four, to be read out and typed once."""
-    letters = [secrets.choice(_READABLE) for _ in range(16)]
-    return "-".join("".join(letters[at : at + 4]) for at in range(0, 16, 4))
 
 
 def append_user(
@@ -98,7 +59,7 @@ def add_staff(
     Returns the user and the one-time password, which is kept nowhere and must be
     changed at the first sign-in; an empty text when a password was given.
     """
-    once = "" if password else one_time_password()
+    once = "" if password else readable_secret()
     with act("staff.add", by=by) as done:
         user = append_user(
             clinic=by.clinic,
@@ -128,8 +89,8 @@ def change_staff(
 ) -> User:
     """Change who somebody is here; a new role or none ends all of their logins.
 
-    `seen` is `state_of` the user as the screen showed them. The login of a user
-    carries a hash over password and role, so a change of role ends it at once.
+    `seen` is `seen_as` of the user as the screen showed them. A login that ended so
+    stays ended, also when the role comes back.
     """
     with act("staff.change", by=by) as done:
         user = _locked(user, seen)
@@ -139,35 +100,48 @@ def change_staff(
         if before["role"] == ADMIN and before["is_active"]:
             _keep_an_admin(user, by)
         user.save(update_fields=["name", "credential", "phone", "role", "is_active"])
-        done.on(user, before=before, after=_shown(user))
+        after = _shown(user)
+        if any(before[what] != after[what] for what in ("role", "is_active")):
+            sign_ins.end_all(user, at=by.at)
+        done.on(user, before=before, after=after)
     return user
 
 
 def reset_password(*, user: User, by: Actor) -> str:
-    """Give somebody a one-time password, shown once; ends all of their logins."""
+    """Give somebody a one-time password, shown once.
+
+    Ends their logins, and unlocks them if they were locked.
+    """
     if user.pk == by.user.pk:
         raise Refused("Change your own password under your name, at the top right.")
-    once = one_time_password()
+    once = readable_secret()
     with act("staff.reset-password", by=by) as done:
         user = User.objects.select_for_update().get(pk=user.pk)
         user.set_password(once)
         user.must_change_password = True
         user.save(update_fields=["password", "must_change_password"])
+        sign_ins.end_all(user, at=by.at)
+        lockout.clear(lockout.account(user.username), lockout.signature(user))
         done.on(user, username=user.username)
     return once
 
 
-def change_own_password(*, user: User, old: str, new: str, by: Actor) -> User:
-    """Set one's own password; every other login of this user ends."""
-    if not user.check_password(old):
-        raise Refused("That is not your password.", field="old")
+def change_own_password(
+    *, old: str, new: str, by: Actor, login_pk: int | None = None
+) -> User:
+    """Set one's own password; every login of this user but `login_pk` ends."""
+    try:
+        sign_ins.confirm_password(by=by, password=old)
+    except Refused as refused:
+        raise Refused(refused.message, field="old") from refused
     if old == new:
         raise Refused("This is the password you have. Choose another.", field="new")
     with act("staff.change-own-password", by=by) as done:
-        user = User.objects.select_for_update().get(pk=user.pk)
+        user = User.objects.select_for_update(of=("self",)).get(pk=by.user.pk)
         user.set_password(new)
         user.must_change_password = False
         user.save(update_fields=["password", "must_change_password"])
+        sign_ins.end_all(user, at=by.at, but=login_pk)
         done.on(user)
     return user
 

@@ -81,6 +81,7 @@ def settings(request):
         "sections": [
             (title, [form[name] for name in names]) for title, names in SECTIONS
         ],
+        "roles": form["second_factor_roles"],
         "switches": [form["consent_required"], form["wall_initials"]],
         "version": request.POST.get("version") or clinic.version,
         "stale": status == 409,

@@ -26,7 +26,7 @@ from sessions.rules.policy import MonitoringPolicy
 from sessions.rules.thresholds import Threshold
 from sessions.rules.words import for_whom, threshold_words
 from sessions.services import protocols
-from sessions.services.staff import confirm_password
+from sessions.services.sign_ins import confirm_password
 from sessions.views.saving import SAVED, save
 
 SCHEDULES = ("schedule", "reaction_course")
@@ -245,7 +245,7 @@ def approve(request, pk):
     form = ApproveForm(request.POST, clinic=request.clinic, at=timezone.now())
 
     def do(by):
-        confirm_password(request.user, form.cleaned_data["password"])
+        confirm_password(by=by, password=form.cleaned_data["password"])
         return protocols.approve_version(version=found, by=by)
 
     status = save(request, form, do)
@@ -264,7 +264,7 @@ def retire(request, pk):
     )
 
     def do(by):
-        confirm_password(request.user, form.cleaned_data["password"])
+        confirm_password(by=by, password=form.cleaned_data["password"])
         return protocols.retire_version(
             version=found, reason=form.cleaned_data["reason"], by=by
         )

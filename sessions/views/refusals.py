@@ -41,6 +41,18 @@ def change_password_first(request) -> HttpResponse:
     return redirect("own-password")
 
 
+def second_factor_first(request) -> HttpResponse:
+    """Without a second factor an admin or prescriber can only add one."""
+    if getattr(request, "htmx", False) or request.method == "POST":
+        return _refuse(
+            request,
+            403,
+            "NOT SAVED: add a second factor first",
+            "Your role signs in with two things: a password and an app or a passkey.",
+        )
+    return redirect("security")
+
+
 def forbidden(request, exception=None) -> HttpResponse:
     return _refuse(request, 403, "Not allowed", "Your role does not allow this.")
 

@@ -1,70 +1,24 @@
-"""Signing in and out, one's own settings, and who works here."""
+"""One's own settings, and who works here."""
 
-from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import (
-    authenticate,
-    login,
-    logout,
-    update_session_auth_hash,
-)
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 
-from sessions.access import PUBLIC, SIGNED_IN, access, actor
+from sessions.access import ENTERING, SIGNED_IN, access
+from sessions.forms.sign_ins import PasswordAgainForm
 from sessions.forms.staff import (
     AddStaffForm,
     ChangeStaffForm,
     OwnPasswordForm,
     PreferencesForm,
     ResetPasswordForm,
-    SignInForm,
 )
-from sessions.middleware import LAST_SEEN, SIGNED_IN_AT
-from sessions.models import Clinic, User
-from sessions.services import staff
+from sessions.middleware import LOGIN
+from sessions.models import User
+from sessions.services import factors, lockout, sign_ins, staff
 from sessions.services.acts import Actor
+from sessions.views.logins import renew
 from sessions.views.saving import SAVED, save
-
-
-@access(PUBLIC, methods=("GET", "POST"))
-def sign_in(request):
-    """Name and password; the same answer for an unknown name and a wrong password."""
-    if request.user.is_authenticated:
-        return redirect(_next(request))
-    form = SignInForm(request.POST or None)
-    if request.method == "GET" and not Clinic.objects.exists():
-        return redirect("set-up")
-    if request.method == "POST" and form.is_valid():
-        user = authenticate(request, **form.cleaned_data)
-        now = timezone.now()
-        if user is not None and user.clinic_id:
-            login(request, user)
-            request.session[SIGNED_IN_AT] = now.isoformat()
-            request.session[LAST_SEEN] = now.isoformat()
-            request.clinic = user.clinic
-            staff.signed_in(by=actor(request))
-            if user.must_change_password:
-                return redirect("own-password")
-            return redirect(_next(request))
-        staff.sign_in_refused(
-            by=Actor.of(user=None, clinic=None, at=now),
-            username=form.cleaned_data["username"],
-        )
-        form.add_error(None, "This name and password do not belong together.")
-    context = {"form": form, "next": _wanted(request), "demo": _demo()}
-    status = 422 if form.errors else 200
-    return render(request, "staff/sign_in.html", context, status=status)
-
-
-@access(SIGNED_IN, methods=("POST",))
-def sign_out(request):
-    staff.signed_out(by=actor(request))
-    logout(request)
-    response = redirect(settings.LOGOUT_REDIRECT_URL)
-    response["Clear-Site-Data"] = '"cache", "storage"'
-    return response
 
 
 @access(SIGNED_IN, methods=("GET", "POST"))
@@ -87,7 +41,7 @@ def preferences(request):
     return render(request, "staff/preferences.html", {"form": form}, status=status)
 
 
-@access(SIGNED_IN, methods=("GET", "POST"))
+@access(ENTERING, methods=("GET", "POST"))
 def own_password(request):
     """Choose a new password; every other login of this user ends."""
     user, status = request.user, 200
@@ -157,7 +111,7 @@ def change(request, pk):
         "reset": ResetPasswordForm(**options),
         "stale": status == 409,
         "tab": "staff",
-    }
+    } | _sign_in_of(request, user)
     return render(request, "staff/change.html", context, status=status)
 
 
@@ -173,17 +127,64 @@ def reset_password(request, pk):
     )
     if status == SAVED:
         return _show_once(request, made)
-    for error in form.non_field_errors():
-        messages.error(request, error)
+    return _after(request, form, pk)
+
+
+@access("manage_staff", methods=("POST",))
+def unlock(request, pk):
+    """Let somebody try again who typed a wrong password too often."""
+    user = _in_reach(request, pk)
+    form = ResetPasswordForm(request.POST, **_options(request))
+    status = save(request, form, lambda by: lockout.unlock(user=user, by=by))
+    if status == SAVED:
+        messages.success(request, f"{user.name} may sign in again.")
+    return _after(request, form, pk)
+
+
+@access("manage_staff", methods=("POST",))
+def forget_factors(request, pk):
+    """Take away the second factors of somebody whose phone is lost."""
+    user = _in_reach(request, pk)
+    form = PasswordAgainForm(request.POST, **_options(request))
+
+    def do(by):
+        sign_ins.confirm_password(by=by, password=form.cleaned_data["password"])
+        factors.forget_all(user=user, by=by)
+
+    if save(request, form, do) == SAVED:
+        messages.success(request, f"{user.name} adds a new one at the next sign-in.")
+    return _after(request, form, pk)
+
+
+def _after(request, form, pk: int):
+    """Back to the page of this person; what was refused stands at its top."""
+    for errors in form.errors.values():
+        for error in errors:
+            messages.error(request, error)
     return redirect("staff-change", pk=pk)
+
+
+def _sign_in_of(request, user: User) -> dict:
+    """Whether somebody is locked, and what they sign in with."""
+    return {
+        "locked_until": lockout.locked_until(user, at=timezone.now()),
+        "factors": user.factors.all(),
+        "codes_left": factors.codes_left(user),
+        "again": PasswordAgainForm(auto_id="again_%s", **_options(request)),
+        "unlocking": ResetPasswordForm(**_options(request)),
+        "myself": user.pk == request.user.pk,
+    }
 
 
 def _change_password(request, form: OwnPasswordForm, by: Actor) -> None:
     values = form.cleaned_data
     user = staff.change_own_password(
-        user=request.user, old=values["old"], new=values["new"], by=by
+        old=values["old"],
+        new=values["new"],
+        login_pk=request.session.get(LOGIN),
+        by=by,
     )
-    update_session_auth_hash(request, user)
+    renew(request, user)
 
 
 def _show_once(request, made: list):
@@ -205,19 +206,3 @@ def _in_reach(request, pk: int) -> User:
 
 def _options(request) -> dict:
     return {"clinic": request.clinic, "at": timezone.now()}
-
-
-def _wanted(request) -> str:
-    return request.POST.get("next") or request.GET.get("next", "")
-
-
-def _next(request) -> str:
-    """Where the user wanted to go, if that is here."""
-    target = _wanted(request)
-    if url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}):
-        return target
-    return settings.LOGIN_REDIRECT_URL
-
-
-def _demo() -> bool:
-    return Clinic.objects.filter(is_demo=True).exists()

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from django.utils import timezone
 
-from sessions.middleware import LAST_SEEN, SIGNED_IN_AT
+from sessions.middleware import LAST_SEEN, SECOND_FACTOR, SIGNED_IN_AT
 from tests.conftest import PASSWORD
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -74,6 +74,7 @@ def browse_as(live_server, page, client):
         session = client.session
         now = timezone.now().isoformat()
         session[SIGNED_IN_AT], session[LAST_SEEN] = now, now
+        session[SECOND_FACTOR] = True
         session.save()
         cookie = client.cookies["sessionid"].value
         page.context.add_cookies(

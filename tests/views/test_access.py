@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from django.urls import URLPattern, URLResolver, path, reverse
 
 from sessions import roles
-from sessions.access import PUBLIC, SIGNED_IN
+from sessions.access import ENTERING, PUBLIC, SIGNED_IN
 from sessions.models import AuditEntry
 from sessions.models.staff import role_permissions
 from sessions.urls import urlpatterns
@@ -28,7 +28,11 @@ ADDRESSES = [
     for address, pattern in walk(urlpatterns)
 ]
 GUARDED = [each for each in ADDRESSES if each.values[1].permission != PUBLIC]
-ROLE_ADDRESSES = [each for each in GUARDED if each.values[1].permission != SIGNED_IN]
+ROLE_ADDRESSES = [
+    each
+    for each in GUARDED
+    if each.values[1].permission not in (SIGNED_IN, ENTERING)
+]
 
 
 def ask(client, address, view, **headers):
@@ -43,7 +47,7 @@ def role_without(permission: str) -> str | None:
 
 @pytest.mark.parametrize(("address", "view"), ADDRESSES)
 def test_every_view_says_who_may_use_it(address, view):
-    known = {PUBLIC, SIGNED_IN, *roles.PERMISSIONS}
+    known = {PUBLIC, ENTERING, SIGNED_IN, *roles.PERMISSIONS}
 
     assert view.permission in known
 
@@ -51,7 +55,7 @@ def test_every_view_says_who_may_use_it(address, view):
 def test_only_sign_in_and_set_up_are_public():
     public = {each.id for each in ADDRESSES if each.values[1].permission == PUBLIC}
 
-    assert public <= {"sign-in", "set-up"}
+    assert public <= {"sign-in", "sign-in-step", "set-up"}
 
 
 @pytest.mark.parametrize(("address", "view"), GUARDED)
