@@ -348,9 +348,7 @@ class SessionChart:
 
     @property
     def resolution_ml_per_h(self) -> Decimal:
-        """How fine the pump is: the protocol's figure, else the clinic's setting."""
-        if self.policy:
-            return self.policy.dosing.rounding.pump_ml_per_h.value
+        """How fine this clinic's pumps are: its setting, as plans use it too."""
         return self.session.clinic.pump_resolution_ml_per_h
 
     @property
