@@ -210,6 +210,13 @@ def run(
             at = yield at + timedelta(days=1)
         if at >= end:
             infusions.end_infusion(session=session, by=world.by(nurse, at))
+            if dice.random() > script.late_sets:
+                at = yield at + minutes(2)
+                vitals.record_vitals(
+                    session=session,
+                    reading=reading(case, quiet=True),
+                    by=world.by(nurse, at),
+                )
             break
         sets += 1
         now = script.event_at is None and sets == script.at_set
