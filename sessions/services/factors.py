@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -53,26 +54,25 @@ def new_secret() -> str:
 def address_for_app(user: User, secret: str) -> str:
     """What the QR code says: `otpauth://totp/…`."""
     issuer = f"IVIG Clinic {user.clinic.name}"
-    return pyotp.TOTP(secret).provisioning_uri(user.username, issuer_name=issuer)
+    return pyotp.TOTP(secret).provisioning_uri(
+        name=user.username, issuer_name=issuer
+    )
 
 
 def add_app(
     *, name: str, secret: str, code: str, by: Actor, login_pk: int | None = None
 ) -> Added:
     """Add an authenticator app that has just shown a right code."""
-    step = matching_step(secret, code, at=by.at)
-    if step is None:
-        raise Refused(WRONG, field="code")
-    return _add(
-        Factor(
-            kind=FactorKind.APP,
-            name=name,
-            secret=seal(secret),
-            last_step=step,
-        ),
-        by=by,
-        login_pk=login_pk,
-    )
+
+    def made() -> Factor:
+        step = matching_step(secret, code, at=by.at)
+        if step is None:
+            raise Refused(WRONG, field="code")
+        return Factor(
+            kind=FactorKind.APP, name=name, secret=seal(secret), last_step=step
+        )
+
+    return _add(made, by=by, login_pk=login_pk)
 
 
 def matching_step(secret: str, code: str, *, at: datetime) -> int | None:
@@ -133,26 +133,26 @@ def add_passkey(
     login_pk: int | None = None,
 ) -> Added:
     """Add the passkey that the browser has just made."""
-    try:
-        made = _server(host).register_complete(state, json.loads(answer))
-    except Exception as error:  # whatever a browser sends, it is refused in words
-        raise Refused(NO_PASSKEY) from error
-    credential = made.credential_data
-    identifier = base64.urlsafe_b64encode(credential.credential_id).decode()
-    if Factor.objects.filter(credential_id=identifier).exists():
-        raise Refused("This passkey is added already.")
-    return _add(
-        Factor(
+
+    def made() -> Factor:
+        try:
+            new = _server(host).register_complete(state, json.loads(answer))
+        except Exception as error:  # whatever a browser sends, it is refused in words
+            raise Refused(NO_PASSKEY) from error
+        credential = new.credential_data
+        identifier = base64.urlsafe_b64encode(credential.credential_id).decode()
+        if Factor.objects.filter(credential_id=identifier).exists():
+            raise Refused("This passkey is added already.")
+        return Factor(
             kind=FactorKind.PASSKEY,
             name=name,
             credential_id=identifier,
             credential=base64.b64encode(bytes(credential)).decode(),
-            sign_count=made.counter,
+            sign_count=new.counter,
             host=host,
-        ),
-        by=by,
-        login_pk=login_pk,
-    )
+        )
+
+    return _add(made, by=by, login_pk=login_pk)
 
 
 def ask_for_passkey(user: User, *, host: str) -> tuple[dict, dict] | None:
@@ -306,7 +306,9 @@ def forget_all(*, user: User, by: Actor) -> None:
         done.on(user, username=user.username, removed=kinds)
 
 
-def _add(factor: Factor, *, by: Actor, login_pk: int | None) -> Added:
+def _add(
+    made: Callable[[], Factor], *, by: Actor, login_pk: int | None
+) -> Added:
     """Add a factor; the first one ends every login but `login_pk`.
 
     Those other logins began with a password alone, and could add a factor of theirs.
@@ -315,7 +317,7 @@ def _add(factor: Factor, *, by: Actor, login_pk: int | None) -> Added:
         raise Refused("A demo clinic has no second factors.")
     with act("staff.factor-add", by=by) as done:
         user = User.objects.select_for_update(of=("self",)).get(pk=by.user.pk)
-        first = not has_factor(user)
+        first, factor = not has_factor(user), made()
         factor.user, factor.created_at = user, by.at
         factor.save(force_insert=True)
         codes: tuple[str, ...] = ()
