@@ -158,5 +158,6 @@ def token_now(clinic: Clinic, *, at: datetime) -> str:
     visits = InfusionSession.objects.of(clinic).filter(day | ~Q(stage=Stage.PLANNED))
     figures = visits.aggregate(moved=Sum("version"), count=Count("pk"), last=Max("pk"))
     bucket = int(at.timestamp()) // TOKEN_SECONDS
-    return f"{clinic.pk}.{figures['moved']}.{figures['count']}.{figures['last']}.{bucket}"
-
+    return (
+        f"{clinic.pk}.{figures['moved']}.{figures['count']}.{figures['last']}.{bucket}"
+    )

@@ -184,9 +184,7 @@ urlpatterns = [
     ),
     path("infusions/<int:pk>/flags/<int:flag>/call/", flags.call, name="flag-call"),
     # reactions
-    path(
-        "infusions/<int:pk>/reactions/draft/", reactions.draft, name="reaction-draft"
-    ),
+    path("infusions/<int:pk>/reactions/draft/", reactions.draft, name="reaction-draft"),
     path(
         "infusions/<int:pk>/reactions/search/", reactions.search, name="reaction-search"
     ),

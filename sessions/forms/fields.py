@@ -45,7 +45,10 @@ class PlainText(forms.CharField):
 
 
 def _visible(character: str) -> bool:
-    return unicodedata.category(character)[0] in "LNPSM" and character not in "\u3164\u115f"
+    return (
+        unicodedata.category(character)[0] in "LNPSM"
+        and character not in "\u3164\u115f"
+    )
 
 
 class _TypedField(forms.CharField):
@@ -140,7 +143,9 @@ class MomentField(_TypedField):
     """
 
     def __init__(self, **options) -> None:
-        options.setdefault("widget", forms.DateTimeInput(attrs={"type": "datetime-local"}))
+        options.setdefault(
+            "widget", forms.DateTimeInput(attrs={"type": "datetime-local"})
+        )
         super().__init__(max_length=25, **options)
         self.zone: ZoneInfo | None = None
         self.latest: datetime | None = None

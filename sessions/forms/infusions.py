@@ -240,6 +240,7 @@ class IdentityForm(ClinicForm):
                 "autocapitalize": "characters",
                 "spellcheck": "false",
                 "data-enter": "submit",
+                "data-whole": r"\p{L}{2}\d{4}",
             }
         ),
     )

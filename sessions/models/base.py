@@ -40,9 +40,7 @@ class ClinicalRow(Owned):
 
     event_time = models.DateTimeField()
     recorded_at = models.DateTimeField()
-    recorded_by = models.ForeignKey(
-        "infusions.User", models.PROTECT, related_name="+"
-    )
+    recorded_by = models.ForeignKey("infusions.User", models.PROTECT, related_name="+")
     workstation = Text(max_length=80, blank=True)
     app_version = Text(max_length=40)
     supersedes = models.OneToOneField(
@@ -57,7 +55,9 @@ class ClinicalRow(Owned):
         abstract = True
         constraints = [
             models.CheckConstraint(
-                condition=Q(supersedes=None, correction_reason="", entered_in_error=False)
+                condition=Q(
+                    supersedes=None, correction_reason="", entered_in_error=False
+                )
                 | (Q(supersedes__isnull=False) & ~Q(correction_reason="")),
                 name="%(class)s_correction_has_reason",
                 violation_error_message="A correction needs a reason.",

@@ -37,9 +37,7 @@ class Clinic(models.Model):
     phone = Text(max_length=40, blank=True)
     emergency_number = Text(max_length=40, blank=True)
     label_region = Choice(choices=LabelRegion, default=LabelRegion.US)
-    temperature_unit = Choice(
-        choices=TemperatureUnit, default=TemperatureUnit.CELSIUS
-    )
+    temperature_unit = Choice(choices=TemperatureUnit, default=TemperatureUnit.CELSIUS)
     pump_resolution_ml_per_h = Measure(
         low="0.01", high="10", digits=4, places=2, default="0.1"
     )

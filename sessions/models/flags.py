@@ -47,7 +47,7 @@ class NotDoneReason(models.TextChoices):
 
 class FlagQuerySet(ClinicalQuerySet):
     def with_state(self) -> Self:
-        """Annotate `is_answered` and `is_closed` from the flag's events, in one query."""
+        """Annotate `is_answered` and `is_closed` from the events, in one query."""
         events = FlagEvent.objects.filter(flag=OuterRef("pk"))
         return self.annotate(
             is_answered=Exists(events.filter(kind__in=FlagEvent.ANSWERS)),

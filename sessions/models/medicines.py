@@ -8,7 +8,8 @@ from sessions.models.orders import OrderMedicine
 
 
 class GivenMedicine(SessionRow):
-    """One dose of one medicine, given at `event_time` (FHIR MedicationAdministration)."""
+    """One dose of one medicine, given at `event_time` (FHIR
+    MedicationAdministration)."""
 
     ordered = models.ForeignKey(
         OrderMedicine, models.PROTECT, null=True, related_name="given"

@@ -49,9 +49,7 @@ class PatientQuerySet(ClinicalQuerySet):
 
 def alike(person: Named, people: Iterable, *, but: int | None = None) -> list:
     """Pairs of patient and reason among `people`, without the one with id `but`."""
-    found = [
-        (other, similar(person, other)) for other in people if other.pk != but
-    ]
+    found = [(other, similar(person, other)) for other in people if other.pk != but]
     return [(other, why) for other, why in found if why]
 
 

@@ -1,4 +1,4 @@
-"""The clinic's policy: one protocol, immutable versions, approved by a second person."""
+"""The clinic's policy: immutable versions, each approved by a second person."""
 
 from typing import Self
 
@@ -18,7 +18,9 @@ class Protocol(Owned):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["clinic", "code"], name="protocol_code_once")
+            models.UniqueConstraint(
+                fields=["clinic", "code"], name="protocol_code_once"
+            )
         ]
 
     def __str__(self) -> str:

@@ -43,7 +43,7 @@ class ReactionSymptom(ClinicalRow):
 
 
 class ReactionOutcome(SessionRow):
-    """How a reaction went on; nothing is called resolved before someone says so (G3)."""
+    """How a reaction went on; nothing is resolved before someone says so (G3)."""
 
     class Kind(models.TextChoices):
         RESOLVED = "resolved", "Resolved"

@@ -35,8 +35,7 @@ class Factor(models.Model):
         ordering = ["created_at", "pk"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind=FactorKind.APP, credential_id=None)
-                & ~Q(secret="")
+                condition=Q(kind=FactorKind.APP, credential_id=None) & ~Q(secret="")
                 | Q(kind=FactorKind.PASSKEY, secret="", credential_id__isnull=False)
                 & ~Q(credential=""),
                 name="factor_is_whole",

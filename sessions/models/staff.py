@@ -96,7 +96,6 @@ class User(AbstractBaseUser):
         ).hexdigest()
 
 
-
 @lru_cache(maxsize=64)
 def role_permissions(role_id: int) -> frozenset[str]:
     """The permissions of a role; `storage.install_roles` makes this forget."""

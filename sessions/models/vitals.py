@@ -40,11 +40,9 @@ class PartialReason(models.TextChoices):
 
 
 class VitalSigns(SessionRow):
-    """One set of vital signs (FHIR Observation, LOINC 85353-1); null is not measured."""
+    """One set of vital signs (FHIR Observation, LOINC 85353-1): null, not measured."""
 
-    session = models.ForeignKey(
-        InfusionSession, models.PROTECT, related_name="vitals"
-    )
+    session = models.ForeignKey(InfusionSession, models.PROTECT, related_name="vitals")
     purpose = Choice(choices=VitalsPurpose)
     systolic_mmhg = Count(low=20, high=350, null=True)
     diastolic_mmhg = Count(low=10, high=300, null=True)
