@@ -1,0 +1,70 @@
+"""A record for real servers, made once for a run and copied for each test."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from tests.trust.server import (
+    ROOT,
+    Record,
+    Server,
+    another_database,
+    copied,
+    environment,
+    postgresql_record,
+    served,
+    sqlite_record,
+)
+
+
+@pytest.fixture(autouse=True)
+def _reading_beside_the_server(django_db_blocker) -> Iterator[None]:
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture(scope="session")
+def collected(tmp_path_factory) -> None:
+    """The pages' files, which a server outside tests finds by their hashes."""
+    common = tmp_path_factory.getbasetemp().parent
+    done = common / f"collected-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    with (common / "collected.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            subprocess.run(
+                [sys.executable, "manage.py", "collectstatic", "--noinput", "-v", "0"],
+                env=environment(file=common / "none.sqlite3"),
+                cwd=ROOT,
+                check=True,
+            )
+            done.touch()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory, collected) -> Record:
+    file = tmp_path_factory.mktemp("trust") / "template.sqlite3"
+    return sqlite_record(file, nurses=10, visits=12)
+
+
+@pytest.fixture
+def record(request, tmp_path) -> Iterator[Record]:
+    """A record on the engine that the tests run on."""
+    if connection.vendor == "sqlite":
+        template = request.getfixturevalue("template")
+        yield copied(template, tmp_path / "clinic.sqlite3")
+        return
+    request.getfixturevalue("collected")
+    with another_database(os.environ["DATABASE_URL"]) as url:
+        yield postgresql_record(url, nurses=10, visits=12)
+
+
+@pytest.fixture
+def server(record, tmp_path: Path) -> Iterator[Server]:
+    with served(record, tmp_path) as server:
+        yield server
