@@ -409,14 +409,14 @@ def secret_shown(client) -> str:
     return re.search(r"<code>([A-Z2-7 ]+)</code>", page)[1].replace(" ", "")
 
 
-def enrol(client, secret, **changed):
+def enrol(client, shown, /, headers=None, **changed):
     fields = {
         "submission_key": str(uuid.uuid4()),
         "name": "my phone",
-        "code": pyotp.TOTP(secret).now(),
+        "code": pyotp.TOTP(shown).now(),
         "password": PASSWORD,
     }
-    return client.post(reverse("factor-app"), fields | changed)
+    return client.post(reverse("factor-app"), fields | changed, headers=headers)
 
 
 class TestEnrolmentIsDue:
