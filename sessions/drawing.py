@@ -423,6 +423,7 @@ def _rate_panel(
 
 def _blocks(chart: SessionChart, axis: _Axis, scale: _Scale) -> Iterable[Block]:
     ends = [*(row.event_time for row in chart.rates[1:]), chart.ended_at or chart.at]
+    ends = ends[: len(chart.rates)]  # nothing ran in a visit that never started
     bottom = scale.y(0)
     for row, until in zip(chart.rates, ends, strict=True):
         x, x2 = axis.x(row.event_time), axis.x(until)
