@@ -47,5 +47,10 @@ def postgresql(url: str) -> dict:
         "PORT": str(parts.port or ""),
         "CONN_HEALTH_CHECKS": True,
         "CONN_MAX_AGE": 600,
-        "OPTIONS": {"options": "-c synchronous_commit=on"},
+        "OPTIONS": {
+            # Waits are as long as SQLite's; a host that went silent is given up.
+            "options": "-c synchronous_commit=on -c lock_timeout=20000",
+            "connect_timeout": 5,
+            "tcp_user_timeout": 20_000,
+        },
     }

@@ -4,11 +4,12 @@ from datetime import datetime, timedelta
 
 from django.contrib import messages
 from django.contrib.auth import logout
+from django.contrib.sessions.backends.base import UpdateError
 from django.db import DatabaseError
 from django.utils import timezone
 
 from sessions.services import sign_ins
-from sessions.services.acts import Actor
+from sessions.services.acts import Actor, hurried
 from sessions.views import refusals
 
 SIGNED_IN_AT, LAST_SEEN = "signed_in_at", "last_seen"
@@ -21,6 +22,10 @@ LOGIN = "login"
 SEEN_EVERY = timedelta(seconds=60)
 POLL = "polls"
 """Attribute of views that a timer calls; they never keep a login alive."""
+
+
+# When a login was last used, by its key, while the record could not be written.
+_seen_unsaved: dict[str, datetime] = {}
 
 
 class NotSaved:
@@ -65,9 +70,25 @@ class Presence:
             now = timezone.now()
             seen = _moment(request.session.get(LAST_SEEN))
             if seen is None or now - seen >= SEEN_EVERY:
-                request.session[LAST_SEEN] = now.isoformat()
-                sign_ins.seen(request.session.get(LOGIN), at=now)
+                self._remember(request, now)
         return None
+
+    @staticmethod
+    def _remember(request, now: datetime) -> None:
+        """Write down that this login is in use; a disk that cannot write stops nobody.
+
+        Then it is remembered here, so that who only reads is not signed out as idle.
+        """
+        request.session[LAST_SEEN] = now.isoformat()
+        try:
+            with hurried():
+                request.session.save()
+                sign_ins.seen(request.session.get(LOGIN), at=now)
+        except (DatabaseError, UpdateError):
+            _seen_unsaved[request.session.session_key] = now
+        else:
+            _seen_unsaved.pop(request.session.session_key, None)
+        request.session.modified = False
 
     @staticmethod
     def _over(request) -> str:
@@ -75,6 +96,9 @@ class Presence:
         clinic, now = request.user.clinic, timezone.now()
         since = _moment(request.session.get(SIGNED_IN_AT))
         seen = _moment(request.session.get(LAST_SEEN)) or since
+        unsaved = _seen_unsaved.get(request.session.session_key)
+        if seen is not None and unsaved is not None:
+            seen = max(seen, unsaved)
         if clinic is None or since is None or seen is None:
             return "this login is not complete"
         if now - since > timedelta(hours=clinic.absolute_hours):

@@ -6,8 +6,9 @@ content finds its first answer (SAFETY I9, I10, I13), without a table of its own
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -18,11 +19,14 @@ from django.db.models import Model, Q, Subquery
 from ivig_clinic import VERSION
 from sessions.models import FIRST_PREVIOUS, AuditEntry, Clinic, Patient, User
 
+logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 RETRIES = 3
 GAVE_WAY = ("40001", "40P01")
 """PostgreSQL's codes of a serialisation failure and of a deadlock."""
+HURRY_MS = 2000
+"""Above the longest a writer queues behind others, below what a reader bears."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,10 @@ def act(action: str, *, by: Actor, patient: Patient | None = None) -> Iterator[A
         head = _head_and_replay(by)
         done = Act(action=action, by=by, patient=patient)
         yield done
-        _append(head, done)
+        missed = _append(head, done)
+    for moment in missed:  # only now: an act that fails must not lose the span
+        with suppress(ValueError):
+            _unaudited.remove(moment)
 
 
 def view_of(
@@ -120,14 +127,48 @@ def view_of(
     `detail` says what was looked at where the subject alone does not.
     """
     try:
-        with act(action, by=by, patient=patient) as done:
+        with hurried(), act(action, by=by, patient=patient) as done:
             done.on(subject, **detail)
-    except DatabaseError:
+    except DatabaseError as error:
         _unaudited.append(by.at)
+        logger.error(
+            "view not audited (%s): %s of %s %s by user %s at %s",
+            type(error).__name__,
+            action,
+            subject._meta.model_name,
+            subject.pk,
+            by.user and by.user.pk,
+            by.at.isoformat(),
+        )
 
 
-# Moments of views the audit could not take; the next act writes the span down.
+# Moments of views the audit could not take; the next act writes the span down. Should
+# the server end before that, they stand in its log.
 _unaudited: list[datetime] = []
+
+
+@contextmanager
+def hurried() -> Iterator[None]:
+    """Wait `HURRY_MS` for a lock, not twenty seconds: for what must hold up no reader.
+
+    Past Django's cursor, as it is no question to the record and counts as none.
+    """
+    connection.ensure_connection()
+    door, sqlite = connection.connection, connection.vendor == "sqlite"
+    with connection.wrap_database_errors:
+        door.execute(
+            f"PRAGMA busy_timeout = {HURRY_MS}"
+            if sqlite
+            else f"SET lock_timeout = {HURRY_MS}"
+        )
+    try:
+        yield
+    finally:
+        if sqlite:
+            usual = connection.settings_dict["OPTIONS"]["timeout"]
+            door.execute(f"PRAGMA busy_timeout = {usual * 1000}")
+        elif not door.closed:
+            door.execute("SET lock_timeout = DEFAULT")
 
 
 def retried(do: Callable[[Actor], Result], by: Actor) -> Result:
@@ -167,10 +208,12 @@ def _head_and_replay(by: Actor) -> AuditEntry | None:
     return rows[0] if rows else None
 
 
-def _append(head: AuditEntry | None, done: Act) -> None:
-    if _unaudited:
-        span = [_unaudited[0].isoformat(), _unaudited[-1].isoformat()]
-        done.detail["unaudited_views"] = {"count": len(_unaudited), "span": span}
+def _append(head: AuditEntry | None, done: Act) -> list[datetime]:
+    """Write the act down; return the moments of missed views it tells of."""
+    missed = list(_unaudited)
+    if missed:
+        span = [min(missed).isoformat(), max(missed).isoformat()]
+        done.detail["unaudited_views"] = {"count": len(missed), "span": span}
     by, subject = done.by, done.subject
     entry = AuditEntry(
         sequence=head.sequence + 1 if head else 1,
@@ -192,4 +235,4 @@ def _append(head: AuditEntry | None, done: Act) -> None:
     )
     entry.hash = entry.digest()
     entry.save(force_insert=True)
-    _unaudited.clear()
+    return missed

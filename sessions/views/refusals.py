@@ -1,8 +1,12 @@
 """Every way of saying no: a page for people, a fragment for htmx, never data."""
 
 import logging
+import sys
 
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
+from django.contrib.sessions.backends.base import UpdateError
+from django.db import DatabaseError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
@@ -77,17 +81,26 @@ def csrf_failed(request, reason="") -> HttpResponse:
 
 
 def not_saved(request, exception) -> HttpResponse:
+    """The answer of a record that cannot be written, or not even be read."""
     logger.error("not saved: %s", type(exception).__name__)
-    return _refuse(
-        request,
+    said = (
         503,
         "NOT SAVED",
         "The record could not be written. Nothing was saved; try again. "
         "If it goes on, chart on paper.",
     )
+    try:
+        return _refuse(request, *said)
+    except DatabaseError:  # nor can it be read who is signed in
+        request.user = AnonymousUser()
+        return _refuse(request, *said)
 
 
 def server_error(request) -> HttpResponse:
+    """A fault of ours; outside of views a database that cannot write comes here too."""
+    error = sys.exception()
+    if isinstance(error, DatabaseError | UpdateError):
+        return not_saved(request, error)
     return _refuse(
         request,
         500,
