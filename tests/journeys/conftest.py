@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from sessions.middleware import LAST_SEEN, SECOND_FACTOR, SIGNED_IN_AT
 from tests.conftest import PASSWORD
+from tests.journeys.hands import Clock, Watch, sign_in
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -100,3 +101,44 @@ def accessible(page):
         assert found.violations_count == 0, found.generate_report()
 
     return check
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The server's clock, at nine; move it with `clock.go_on(minutes=30)`."""
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def desk(live_server, new_context, clinic):
+    """Open a browser of one's own, signed in: `desk(nurse)` gives its first page.
+
+    At the end nothing may have been refused by the content policy, nor complained
+    of in a console; `page.watch` says what a test does on purpose.
+    """
+    watches = []
+
+    def opened(user=None, **options):
+        context = new_context(base_url=live_server.url, **options)
+        context.set_default_timeout(8000)
+        watch = Watch(context)
+        watches.append(watch)
+        if user is not None:
+            sign_in(context, user, live_server.url)
+        page = context.new_page()
+        page.watch = watch
+        return page
+
+    yield opened
+    assert [fault for watch in watches for fault in watch.faults] == []
+
+
+@pytest.fixture
+def cast(nurse, charge_nurse, prescriber, pharmacist, admin):
+    return {
+        "nurse": nurse,
+        "charge_nurse": charge_nurse,
+        "prescriber": prescriber,
+        "pharmacist": pharmacist,
+        "admin": admin,
+    }

@@ -12,6 +12,7 @@
      form   data-auto-advance       go on when a field is complete
             data-no-guard           no warning when left with typing in it
      input  data-max, data-places   greatest value and decimals, for auto-advance
+            data-whole="pattern"    what it holds when it is complete, likewise
             data-enter="submit"     Enter sends the form from this field
      button data-busy="Saving …"    its words while the request is in flight
      button data-print              prints the page
@@ -148,6 +149,18 @@
     const wrote = writes(verb, press);
     xhr.clinic = { elt, button, wrote, live: elt.matches("[data-live]"), key: wrote ? owner(elt) : elt };
     if (wrote || button) busy(xhr.clinic.key, button, verb === "get");
+    if (!wrote) return;
+    // Two presses in one region, the second before the first was answered: the first
+    // answer takes the second one's place away, and htmx shows nothing more for it. It
+    // was done all the same: the page is read anew, or says that it was not saved.
+    let gone = false;
+    xhr.addEventListener("readystatechange", () => { gone ||= !elt.isConnected; });
+    xhr.addEventListener("loadend", () => {
+      if (!gone) return;
+      flights.delete(xhr.clinic.key);
+      if (xhr.status >= 200 && xhr.status < 300) location.reload();
+      else notSaved(event, xhr.status);
+    });
   });
 
   // Plain forms, without htmx: the second press is refused, the first one goes out.
@@ -266,8 +279,15 @@
     }
     const target = event.detail.target;
     const active = document.activeElement;
-    before = { polled, active, inside: target?.contains(active) };
+    before = { polled, active, inside: target?.contains(active), id: target?.id };
   });
+  // Down the list before Start: what is done leads into the box of what comes next. Only
+  // into a box: a second Enter must never press a button that attests something.
+  const onward = (done) => {
+    const items = $$(".pre");
+    return items.slice(items.indexOf(done)).filter((item) => item.hasAttribute("data-do"))
+      .map((item) => $("input.box, input[type=radio], button:not([disabled])", item)).find(Boolean);
+  };
   document.addEventListener("htmx:afterSettle", (event) => {
     const target = event.detail.elt;
     if (!(target instanceof Element)) return;
@@ -277,13 +297,16 @@
         if (guarded(form)) form.dataset.dirty = "";
       });
     }
-    if (!before) return;
+    // Parts swapped beside the target settle first; they take no focus.
+    if (!before || (before.id && document.getElementById(before.id) && target.id !== before.id)) return;
     const { polled, active, inside } = before;
     before = null;
     if (polled) {
       const same = active?.isConnected ? active : active?.id && document.getElementById(active.id);
       if (same && same !== document.activeElement) same.focus({ preventScroll: true });
     } else if (inside && document.activeElement === document.body && target.isConnected) {
+      const box = target.matches(".pre") && onward(target);
+      if (box?.matches?.("input.box")) { box.focus(); return; }
       if (!target.hasAttribute("tabindex")) target.tabIndex = -1;
       target.focus({ preventScroll: true });
     }
@@ -320,6 +343,7 @@
   // or it has all the decimals the field takes.
   const complete = (box) => {
     const text = box.value.trim();
+    if (box.dataset.whole) return new RegExp(`^(?:${box.dataset.whole})$`, "u").test(text);
     const match = /^\d+(?:\.(\d*))?$/.exec(text);
     if (!match || !box.dataset.max) return false;
     const places = Number(box.dataset.places || 0);
@@ -334,6 +358,7 @@
     if (event.inputType?.startsWith("insert") && complete(field)) {
       const following = next(field);
       if (following) enter(following);
+      else if (field.dataset.enter === "submit") form.requestSubmit();
     }
   });
 
