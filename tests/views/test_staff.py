@@ -128,6 +128,7 @@ class TestOwnSettings:
             ({"old": "wrong"}, "not your password"),
             ({"new": "short"}, "at least 12"),
             ({"new": "password1234"}, "too common"),
+            ({"new": "kwame mensah 1"}, "too similar"),
             ({"again": "something else here"}, "differ"),
             ({"new": PASSWORD}, "Choose another"),
         ],
