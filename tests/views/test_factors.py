@@ -247,7 +247,9 @@ class TestFactors:
             assert "passkey.js" not in client.get(reverse(name)).content.decode()
 
     def test_at_a_number_it_says_why_not(self, sign_in, nurse):
-        page = sign_in(nurse).get(reverse("factor-passkey"), headers={"host": "127.0.0.1"})
+        page = sign_in(nurse).get(
+            reverse("factor-passkey"), headers={"host": "127.0.0.1"}
+        )
 
         assert "by its name" in page.content.decode()
         assert "data-passkey=" not in page.content.decode()
