@@ -122,7 +122,7 @@ class Watch:
             return
         if message.text.startswith("Response Status Error Code") and self.may_refuse:
             return  # htmx says a refused request a second time
-        if self.may_be_cut_off and "htmx:sendError" in message.text:
+        if self.may_be_cut_off and message.text.startswith("htmx:"):
             return
         if self.may_miss_a_place and "oobErrorNoTarget" in message.text:
             return

@@ -147,7 +147,11 @@
     const { elt, xhr, requestConfig: { verb, triggeringEvent: press } } = event.detail;
     const button = press?.submitter ?? (elt.matches("button") ? elt : null);
     const wrote = writes(verb, press);
-    xhr.clinic = { elt, button, wrote, live: elt.matches("[data-live]"), key: wrote ? owner(elt) : elt };
+    xhr.clinic = {
+      elt, button, wrote, live: elt.matches("[data-live]"), key: wrote ? owner(elt) : elt,
+      // Asked now: a button that is disabled while its request flies loses the focus.
+      inside: event.detail.target?.contains(document.activeElement),
+    };
     if (wrote || button) busy(xhr.clinic.key, button, verb === "get");
     if (!wrote) return;
     // Two presses in one region, the second before the first was answered: the first
@@ -279,7 +283,8 @@
     }
     const target = event.detail.target;
     const active = document.activeElement;
-    before = { polled, active, inside: target?.contains(active), id: target?.id };
+    const inside = active === document.body ? event.detail.xhr.clinic?.inside : target?.contains(active);
+    before = { polled, active, inside, id: target?.id };
   });
   // Down the list before Start: what is done leads into the box of what comes next. Only
   // into a box: a second Enter must never press a button that attests something.
