@@ -33,7 +33,8 @@ def _reading_beside_the_server(django_db_blocker) -> Iterator[None]:
 def collected(tmp_path_factory) -> None:
     """The pages' files, which a server outside tests finds by their hashes."""
     common = tmp_path_factory.getbasetemp().parent
-    done = common / f"collected-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())
+    done = common / f"collected-{run}"
     with (common / "collected.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():

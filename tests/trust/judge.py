@@ -42,7 +42,9 @@ def faults(alias: str, ledger: Ledger, *, after: int) -> list[str]:
     sent = ledger.taken | ledger.open
     by_key = {entry.key: entry for entry in entries}
     flagged = set(
-        Flag.objects.using(alias).filter(vitals__gt=after).values_list("vitals", flat=True)
+        Flag.objects.using(alias)
+        .filter(vitals__gt=after)
+        .values_list("vitals", flat=True)
     ) | set(
         FlagEvent.objects.using(alias)
         .filter(vitals__gt=after)

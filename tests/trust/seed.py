@@ -8,7 +8,7 @@ migrates the database of the environment, fills it and prints what is there as J
 import json
 import os
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import django
 
@@ -45,7 +45,7 @@ def main(nurses: int, visits: int) -> None:
         make_vitals(visit, staff[0], now - timedelta(minutes=1))
         made.append({"pk": visit.pk, "version": visit.version})
     found = {
-        "nurses": [signed_in(nurse, now.isoformat()) for nurse in staff],
+        "nurses": [signed_in(nurse, now - timedelta(minutes=5)) for nurse in staff],
         "visits": made,
         "last_vitals": VitalSigns.objects.order_by("-pk")[0].pk,
         "patient": visit.patient_id,
@@ -54,13 +54,17 @@ def main(nurses: int, visits: int) -> None:
     sys.stdout.write(json.dumps(found))
 
 
-def signed_in(user: User, now: str) -> str:
-    """The key of a login, made as signing in makes it, without its password."""
+def signed_in(user: User, seen: datetime) -> str:
+    """The key of a login, made as signing in makes it, without its password.
+
+    It was last used a while ago, so that its next request, a read too, writes that.
+    """
     login = SessionStore()
     login["_auth_user_id"] = str(user.pk)
     login["_auth_user_backend"] = "sessions.access.StaffBackend"
     login["_auth_user_hash"] = user.get_session_auth_hash()
-    login[SIGNED_IN_AT], login[LAST_SEEN], login[SECOND_FACTOR] = now, now, True
+    login[SIGNED_IN_AT] = login[LAST_SEEN] = seen.isoformat()
+    login[SECOND_FACTOR] = True
     login.save()
     return login.session_key
 

@@ -197,6 +197,7 @@ class Server:
     def vitals(
         self, visit: int, reading: dict[str, str], *, key: str = "", nurse: int = 0
     ) -> Answer:
+        """Save a set, without script: the answer to a save is a redirect."""
         fields = reading | {"submission_key": key or str(uuid.uuid4())}
         return self.post(f"/infusions/{visit}/vitals/", fields, nurse=nurse)
 
