@@ -171,7 +171,7 @@ class TestVerify:
         AuditEntry.objects.filter(sequence=2).delete()
 
         found = verify_chain()
-        assert (found.sequence, found.fault) == (3, "row 2 is missing")
+        assert (found.sequence, found.fault) == (2, "row 2 is missing")
 
     def test_two_rows_that_changed_places(self):
         for old, new in ((2, 99), (3, 2), (99, 3)):

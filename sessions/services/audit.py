@@ -18,27 +18,44 @@ class ChainCheck:
     fault: str = ""
 
 
-def verify_chain(*, using: str = DEFAULT_DB_ALIAS) -> ChainCheck:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The last row of the chain as it was known at some time, from outside of it."""
+
+    sequence: int
+    hash: str
+
+
+def verify_chain(
+    *, using: str = DEFAULT_DB_ALIAS, known: Head | None = None
+) -> ChainCheck:
     """Walk the chain in order and stop at the first row that does not fit (I13).
 
     A changed row no longer gives its own hash; a deleted, inserted or moved one
-    leaves a gap in the numbers or breaks the link to the row before.
+    leaves a gap in the numbers or breaks the link to the row before. A chain that was
+    cut off at its end, or hashed anew as a whole, fits in itself: it shows only
+    against a `known` head, as a backup keeps it.
     """
     rows, head = 0, FIRST_PREVIOUS
     entries = AuditEntry.objects.using(using).order_by("sequence")
     for entry in entries.iterator(chunk_size=1000):
-        fault = ""
-        if entry.sequence != rows + 1:
-            fault = f"row {rows + 1} is missing"
+        fault, bad = "", entry.sequence
+        if entry.sequence > rows + 1:
+            fault, bad = f"row {rows + 1} is missing", rows + 1
+        elif entry.sequence <= rows:
+            fault = "its number is no number of the chain"
         elif entry.previous_hash != head:
             fault = "it does not follow the row before it"
         elif entry.hash != entry.digest():
             fault = "its content was changed"
+        elif known and entry.sequence == known.sequence and entry.hash != known.hash:
+            fault = "it is not the row that was the head, so rows up to it were changed"
         if fault:
-            return ChainCheck(
-                rows=rows, head_hash=head, sequence=entry.sequence, fault=fault
-            )
+            return ChainCheck(rows=rows, head_hash=head, sequence=bad, fault=fault)
         rows, head = rows + 1, entry.hash
+    if known and rows < known.sequence:
+        fault = f"row {rows + 1} is missing, up to {known.sequence}: cut off"
+        return ChainCheck(rows=rows, head_hash=head, sequence=rows + 1, fault=fault)
     return ChainCheck(rows=rows, head_hash=head)
 
 
