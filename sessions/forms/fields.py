@@ -4,6 +4,7 @@ Django's own number fields accept `7_0`, `1e2` and full-width digits; these do n
 (SAFETY 3). Each refusal names the problem in plain words.
 """
 
+import re
 import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,6 +15,10 @@ from django.core.exceptions import ValidationError
 
 from sessions.rules.quantities import NumberError, parse_decimal, plain
 
+# Python reads more, such as days of a numbered week: what is not written so is refused.
+MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}([+-][0-9]{2}:?[0-9]{2})?"
+)
 BIDI_AND_INVISIBLE = {"Cf", "Cc", "Co", "Cs", "Cn"}
 JOINERS = {"\u200c", "\u200d"}  # needed to write Persian, Hindi and some emoji
 
@@ -113,7 +118,9 @@ class DayField(_TypedField):
 
     def __init__(self, *, earliest: int = 1900, latest: int = 2100, **options) -> None:
         self.earliest, self.latest = earliest, latest
-        options.setdefault("widget", forms.DateInput(attrs={"type": "date"}))
+        # Whatever the language, a browser's box for days takes only this form.
+        widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+        options.setdefault("widget", widget)
         super().__init__(max_length=10, **options)
 
     def to_python(self, value):
@@ -143,9 +150,10 @@ class MomentField(_TypedField):
     """
 
     def __init__(self, **options) -> None:
-        options.setdefault(
-            "widget", forms.DateTimeInput(attrs={"type": "datetime-local"})
+        widget = forms.DateTimeInput(
+            format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}
         )
+        options.setdefault("widget", widget)
         super().__init__(max_length=25, **options)
         self.zone: ZoneInfo | None = None
         self.latest: datetime | None = None
@@ -154,9 +162,9 @@ class MomentField(_TypedField):
         if value in self.empty_values:
             return None
         text = str(value).strip()
-        if len(text) < 16 or text[10] != "T" or not text.isascii():
+        if not MOMENT.fullmatch(text):
             raise ValidationError("Write the time as YYYY-MM-DDTHH:MM.")
-        if not text[:4].isdigit() or not 1900 <= int(text[:4]) <= 2100:
+        if not 1900 <= int(text[:4]) <= 2100:
             raise ValidationError("The year must lie between 1900 and 2100.")
         try:
             moment = datetime.fromisoformat(text)
@@ -178,7 +186,9 @@ class MomentField(_TypedField):
         if back != moment:
             raise ValidationError("The clock skipped this time. Choose another.")
         options = " or ".join(
-            f"{moment:%H:%M}{choice:%z} ({word})"
+            f"{choice:%Y-%m-%dT%H:%M%z} ({word})"
             for choice, word in ((first, "first"), (second, "second"))
         )
+        # A browser's box for times has no room for an offset; a plain one has.
+        self.widget.attrs["type"] = "text"
         raise ValidationError(f"This time occurred twice: write {options}.")
