@@ -189,6 +189,9 @@ class NextAct(NamedTuple):
     why: str = ""
 
 
+CLOCK_SLACK = timedelta(minutes=2)
+"""How far two acts may lie apart the wrong way round without a fault of the clock."""
+
 STATES = (
     "flag-high",
     "flag-medium",
@@ -517,6 +520,21 @@ class SessionChart:
         """Place in the order of the board: smaller is worse."""
         return STATES.index(self.state)
 
+    def recorded_after(self, moment: datetime) -> datetime | None:
+        """When the newest row was recorded, if that lies after a moment of now.
+
+        Then the server's clock went back: what is written down now would stand before
+        what happened earlier. A few seconds between two who act at once are no fault.
+        """
+        rows = (
+            *self.rates,
+            *self.every_vitals,
+            *(seen.reaction for seen in self.reactions),
+            *(raised.flag for raised in self.flags),
+        )
+        newest = max((row.recorded_at for row in rows), default=moment)
+        return newest if newest - moment > CLOCK_SLACK else None
+
     @property
     def act(self) -> NextAct:
         """What is to be done next, most urgent first."""
@@ -525,6 +543,10 @@ class SessionChart:
             return NextAct("check_in", "Check in", at=self.session.scheduled_at)
         if stage in (Stage.DISCHARGED, Stage.CANCELLED):
             return NextAct("none", self.session.get_stage_display())
+        if newest := self.recorded_after(self.at):
+            local = newest.astimezone(self.session.clinic.zone)
+            why = f"The last entry was recorded at {local:%H:%M}. Chart on paper."
+            return NextAct("none", "CLOCK WENT BACK", why=why)
         if self.loud_flags:
             return _flag_act(self.loud_flags[0])
         if self.policy is None:

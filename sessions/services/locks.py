@@ -21,6 +21,8 @@ def locked_chart(
     same rows. One statement then does for the lock, the check and the new version.
 
     Raises `Stale` when the screen was drawn from another version (`seen_version`).
+    Refuses when the server's clock went back: an entry would stand in the wrong order,
+    a pause before the start it ends (H14).
     """
     header = InfusionSession.objects.filter(pk=session.pk)
     unchanged = (
@@ -44,6 +46,14 @@ def locked_chart(
             f"This visit was changed in the meantime (version {before}, your screen "
             f"shows {seen_version}). It now runs at "
             f"{chart.rate_ml_per_h.normalize():f} mL/h. Look again, then press again."
+        )
+    if newest := chart.recorded_after(by.at):
+        zone = chart.session.clinic.zone
+        raise Refused(
+            "NOT SAVED: the server's clock went back. It shows "
+            f"{by.at.astimezone(zone):%H:%M}, the last entry of this visit was "
+            f"recorded at {newest.astimezone(zone):%H:%M}. Chart on paper until it is "
+            "set right."
         )
     if chart.session.entered_in_error:
         raise Refused("This visit was entered in error. Nothing can be added to it.")

@@ -1,4 +1,4 @@
-"""Strings that would run if a page, a print or a sheet took them for more than words."""
+"""Strings that would run if a page, print or sheet took them for more than words."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Sends what nobody should send to every form of the product, and judges the answers."""
+"""Sends what nobody should send to every form, and judges the answers."""
 
 import json
 import random
@@ -60,7 +60,8 @@ class Sent:
     def __str__(self) -> str:
         short = {name: [v[:80] for v in values] for name, values in self.data.items()}
         part = " as a fragment" if self.is_fragment else ""
-        return f"{self.status} {self.kind} {self.action}{part} by {self.found.role}: {short!r}"
+        who = self.found.role
+        return f"{self.status} {self.kind} {self.action}{part} by {who}: {short!r}"
 
 
 def harvest(world: World) -> list[Found]:

@@ -31,9 +31,10 @@ def columns():
             continue
         for column in model._meta.concrete_fields:
             words = isinstance(column, models.CharField | models.TextField)
-            if words and not isinstance(column, Choice) and not column.choices:
-                if column.name not in KEYS and not column.name.endswith("_key"):
-                    yield model, column
+            chosen = isinstance(column, Choice) or column.choices
+            own = column.name in KEYS or column.name.endswith("_key")
+            if words and not chosen and not own:
+                yield model, column
 
 
 def poison(turn: int) -> dict[str, str]:
