@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Max, Q, Subquery, Sum
 
 from sessions.charts import SessionChart, cards_of, for_cards
 from sessions.models import Chair, Clinic, InfusionSession, Stage
+from sessions.models.infusions import InfusionQuerySet
 
 SOON = timedelta(minutes=5)
 """How far ahead an act counts as next."""
@@ -102,23 +103,57 @@ class Board:
         ]
 
 
-def board_of(clinic: Clinic, *, at: datetime) -> Board:
-    """Every chair of the clinic at one moment; four queries, however many visits."""
-    day = Q(scheduled_at__gte=at - PLANNED_BEHIND, scheduled_at__lte=at + PLANNED_AHEAD)
-    visits = InfusionSession.objects.of(clinic)
-    shown = visits.in_a_chair() | visits.planned().filter(day)
-    charts = cards_of(for_cards(shown), at=at)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seats:
+    """The clinic's chairs, and the token that tells a changed board from this one.
+
+    Each act on a visit raises its version, and a visit that comes or goes changes the
+    count; the bucket lets clocks move. It covers one clinic: who may see its board
+    sees all of it.
+    """
+
+    at: datetime
+    clinic: Clinic
+    chairs: tuple[Chair, ...]
+    token: str
+
+
+def seats_of(clinic: Clinic, *, at: datetime) -> Seats:
+    """Chairs and token in one query: all that an unchanged board costs."""
+    shown = _shown(clinic, at).order_by().values("clinic")
+    figures = {
+        "moved": Subquery(shown.annotate(figure=Sum("version")).values("figure")),
+        "count": Subquery(shown.annotate(figure=Count("pk")).values("figure")),
+        "last": Subquery(shown.annotate(figure=Max("pk")).values("figure")),
+    }
+    chairs = tuple(Chair.objects.filter(clinic=clinic, active=True).annotate(**figures))
+    first = chairs[0] if chairs else None
+    parts = [getattr(first, name, None) or 0 for name in figures]
+    bucket = int(at.timestamp()) // TOKEN_SECONDS
+    token = ".".join(str(part) for part in (clinic.pk, len(chairs), *parts, bucket))
+    return Seats(at=at, clinic=clinic, chairs=chairs, token=token)
+
+
+def board_of(seats: Seats) -> Board:
+    """Every chair at one moment; three queries more, however many visits there are."""
+    charts = cards_of(for_cards(_shown(seats.clinic, seats.at)), at=seats.at)
     seated = [chart for chart in charts if chart.session.stage != Stage.PLANNED]
     planned = [chart for chart in charts if chart.session.stage == Stage.PLANNED]
-    chairs = list(Chair.objects.filter(clinic=clinic, active=True))
     taken = {chart.session.chair_id for chart in seated}
     return Board(
-        at=at,
+        at=seats.at,
         cards=tuple(sorted(map(_card, seated), key=_worst_first)),
-        free=tuple(chair for chair in chairs if chair.pk not in taken),
+        free=tuple(chair for chair in seats.chairs if chair.pk not in taken),
         planned=tuple(sorted(planned, key=lambda chart: chart.session.scheduled_at)),
-        chairs=len(chairs),
+        chairs=len(seats.chairs),
     )
+
+
+def _shown(clinic: Clinic, at: datetime) -> InfusionQuerySet:
+    """Visits in a chair, and those planned for about today."""
+    day = Q(scheduled_at__gte=at - PLANNED_BEHIND, scheduled_at__lte=at + PLANNED_AHEAD)
+    visits = InfusionSession.objects.of(clinic)
+    return visits.in_a_chair() | visits.planned().filter(day)
 
 
 def _card(chart: SessionChart) -> Card:
@@ -145,19 +180,4 @@ def _worst_first(card: Card) -> tuple:
         card.chart.severity if card.group is Group.NOW else 0,
         waiting,
         card.chart.session.chair.position if card.chart.session.chair else 0,
-    )
-
-
-def token_now(clinic: Clinic, *, at: datetime) -> str:
-    """What tells a changed board from an unchanged one; one query.
-
-    Each act on a visit raises its version, so the sum moves with every change; the
-    bucket lets clocks move. It covers one clinic: who may see its board sees all of it.
-    """
-    day = Q(scheduled_at__gte=at - PLANNED_BEHIND, scheduled_at__lte=at + PLANNED_AHEAD)
-    visits = InfusionSession.objects.of(clinic).filter(day | ~Q(stage=Stage.PLANNED))
-    figures = visits.aggregate(moved=Sum("version"), count=Count("pk"), last=Max("pk"))
-    bucket = int(at.timestamp()) // TOKEN_SECONDS
-    return (
-        f"{clinic.pk}.{figures['moved']}.{figures['count']}.{figures['last']}.{bucket}"
     )

@@ -30,21 +30,23 @@ def wall(request: ClinicRequest) -> HttpResponse:
 def live(request: ClinicRequest) -> HttpResponse:
     """The polled region: 204 while nothing moved, so that nothing is swapped."""
     part = "board/_wall.html" if "wall" in request.GET else "board/_board.html"
-    token = board.token_now(request.clinic, at=timezone.now())
-    if request.GET.get("token") == token:
+    seats = board.seats_of(request.clinic, at=timezone.now())
+    if request.GET.get("token") == seats.token:
         return HttpResponse(status=204)
-    return _draw(request, part, token=token)
+    return _draw(request, part, seats)
 
 
 setattr(live, POLL, True)
 
 
-def _draw(request: ClinicRequest, template: str, token: str = "") -> HttpResponse:
-    at = timezone.now()
+def _draw(
+    request: ClinicRequest, template: str, seats: board.Seats | None = None
+) -> HttpResponse:
+    seats = seats or board.seats_of(request.clinic, at=timezone.now())
     context = {
-        "board": board.board_of(request.clinic, at=at),
-        "token": token or board.token_now(request.clinic, at=at),
-        "by_chair": "by-chair" in request.GET,
-        "now": at,
+        "board": board.board_of(seats),
+        "token": seats.token,
+        "may_open": request.user.may("view_patient"),
+        "now": seats.at,
     }
     return render(request, template, context)

@@ -13,7 +13,7 @@ from sessions.views.screens import full_screen
 BEFORE_START = (Stage.PLANNED, Stage.CHECKED_IN, Stage.ASSESSED)
 
 
-@access("view_board")
+@access("view_patient")
 def detail(request, pk):
     """A running, observing or finished visit; before the Start, its preparation."""
     session = session_in_reach(request, pk)
@@ -25,7 +25,7 @@ def detail(request, pk):
     return render(request, "infusions/detail.html", full_screen(request, chart))
 
 
-@access("view_board")
+@access("view_patient")
 def drawing(request, pk):
     """The observation chart alone, fetched after each act of the page."""
     session = session_in_reach(request, pk)
