@@ -6,13 +6,14 @@ name that nobody has is counted like one that somebody has.
 """
 
 import ipaddress
+import json
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.utils.crypto import salted_hmac
 
-from sessions.models import User, WrongTries
+from sessions.models import AuditEntry, User, WrongTries
 from sessions.services.acts import Actor, Refused, act
 
 FORGOTTEN_AFTER = timedelta(days=1)
@@ -23,12 +24,14 @@ _ADDRESS = "address:"
 class LockedOut(Refused):
     """Too many wrong tries; nothing was checked."""
 
-    def __init__(self, until: datetime, at: datetime) -> None:
+    def __init__(self, until: datetime, at: datetime, *, of_address: bool) -> None:
         minutes = max(1, -int((at - until).total_seconds() // 60))
         wait = "1 minute" if minutes == 1 else f"{minutes} minutes"
         super().__init__(
-            f"Too many wrong tries. Wait {wait}, or ask an admin of the clinic to "
-            "unlock you.",
+            f"Too many wrong tries from this network. Wait {wait}."
+            if of_address
+            else f"Too many wrong tries. Wait {wait}, or ask an admin of the clinic "
+            "to unlock you.",
             field="password",
         )
         self.until = until
@@ -66,9 +69,9 @@ def begin(*subjects: str, at: datetime) -> None:
         _forget(at)
         ordered = sorted(subjects, key=_hashed)
         rows = [(subject, _row(subject, at)) for subject in ordered]
-        until = max((row.locked_until or at for _, row in rows), default=at)
+        until, subject = max((row.locked_until or at, subject) for subject, row in rows)
         if until > at:
-            raise LockedOut(until, at)
+            raise LockedOut(until, at, of_address=subject.startswith(_ADDRESS))
         for subject, row in rows:
             _count(row, at, doubling=not subject.startswith(_ADDRESS))
 
@@ -105,10 +108,29 @@ def locked_until(user: User, *, at: datetime) -> datetime | None:
 
 
 def unlock(*, user: User, by: Actor) -> None:
-    """Let somebody try again before their time; an act of an admin."""
+    """Let somebody try again before their time; an act of an admin, who asked
+    whether it was them."""
     with act("staff.unlock", by=by) as done:
-        clear(account(user.username), signature(user))
-        done.on(user, username=user.username)
+        addresses = forgive(user, at=by.at)
+        done.on(user, username=user.username, addresses=sorted(addresses))
+
+
+def forgive(user: User, *, at: datetime) -> set[str]:
+    """Drop what counts against a user, also where they tried in vain."""
+    tried_from = _tried_from(user, since=at - FORGOTTEN_AFTER)
+    clear(account(user.username), signature(user), *map(address, tried_from))
+    return tried_from
+
+
+def _tried_from(user: User, *, since: datetime) -> set[str]:
+    """Addresses from which this account was tried in vain, as the audit has them."""
+    details = AuditEntry.objects.filter(
+        action="staff.sign-in-refused",
+        object_type="user",
+        object_id=user.pk,
+        at__gte=since,
+    ).values_list("detail", flat=True)
+    return {json.loads(detail).get("address", "") for detail in details} - {""}
 
 
 def _count(row: WrongTries, at: datetime, *, doubling: bool) -> None:

@@ -121,7 +121,7 @@ def reset_password(*, user: User, by: Actor) -> str:
         user.must_change_password = True
         user.save(update_fields=["password", "must_change_password"])
         sign_ins.end_all(user, at=by.at)
-        lockout.clear(lockout.account(user.username), lockout.signature(user))
+        lockout.forgive(user, at=by.at)
         done.on(user, username=user.username)
     return once
 

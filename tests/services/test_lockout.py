@@ -55,6 +55,14 @@ def test_a_lock_says_how_long_it_lasts():
         lockout.begin("account:nurse", at=NINE + timedelta(minutes=14, seconds=30))
 
 
+def test_nobody_is_sent_to_an_admin_who_cannot_help():
+    """An admin unlocks accounts; an address opens by itself."""
+    fail("address:10.0.0.7", times=10)
+
+    with pytest.raises(lockout.LockedOut, match="this network. Wait 15 minutes.$"):
+        lockout.begin("account:nurse", "address:10.0.0.7", at=NINE)
+
+
 def test_a_locked_subject_is_not_locked_for_longer_by_trying():
     fail("account:nurse", times=10)
     for _ in range(20):

@@ -171,6 +171,21 @@ class TestLockOut:
         assert "Locked until" not in office.get(page).content.decode()
         assert enter(Client(), "nurse").status_code == 302
 
+    def test_unlocking_opens_the_place_too_where_it_was_typed(
+        self, sign_in, admin, nurse
+    ):
+        """Ten slips at one workstation lock the account and the address."""
+        for _ in range(10):
+            enter(Client(), "nurse", "wrong")
+        assert enter(Client(), "nurse").status_code == 429
+
+        sign_in(admin).post(
+            reverse("staff-unlock", args=[nurse.pk]),
+            {"submission_key": str(uuid.uuid4())},
+        )
+
+        assert enter(Client(), "nurse").status_code == 302
+
     def test_a_new_one_time_password_unlocks_too(self, sign_in, admin, nurse):
         for number in range(10):
             enter(Client(), "nurse", "wrong", f"10.0.1.{number}")
