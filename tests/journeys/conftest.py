@@ -130,7 +130,8 @@ def desk(live_server, new_context, clinic):
         return page
 
     yield opened
-    assert [fault for watch in watches for fault in watch.faults] == []
+    faults = [fault for watch in watches for fault in watch.faults]
+    assert not faults, "\n".join(faults)
 
 
 @pytest.fixture

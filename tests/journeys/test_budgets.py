@@ -107,8 +107,10 @@ def test_the_same_from_an_open_flag(board, running):
 
 @pytest.mark.parametrize(("scanner", "budget"), [(True, 37), (False, 40)])
 def test_a_start_with_three_vials_and_two_premedications(
-    board, clock, cast, nurse, scanner, budget
+    board, clinic, clock, cast, nurse, scanner, budget
 ):
+    clinic.idle_minutes = 60  # she waits at the page for the premedication to work
+    clinic.save()
     nurse.auto_advance = True
     nurse.save()
     stories.second_visit(clock, cast, medicines=two_before(), scanned=scanner)
