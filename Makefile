@@ -69,6 +69,7 @@ clean-start:
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/djlint templates --lint --quiet
+	$(BIN)/bandit --quiet --recursive sessions ivig_clinic
 	$(BIN)/mypy
 
 check: lint

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-PASSWORD = "infusion-demo-2026"  # noqa: S105  printed at every start; demo data only
+# Printed at every start, for demo data only.
+PASSWORD = "infusion-demo-2026"  # noqa: S105  # nosec B105
 
 STAFF = (
     ("admin", "Robin Clarke", "", "admin"),

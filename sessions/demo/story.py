@@ -179,7 +179,8 @@ def of_the_past(
 
 def dice_of(number: int) -> random.Random:
     """Dice that fall the same for this patient at every start."""
-    return random.Random(f"demo {number}")  # noqa: S311  a story, not a secret
+    # A story, not a secret.
+    return random.Random(f"demo {number}")  # noqa: S311  # nosec B311
 
 
 def clinic_day(day: datetime, zone: ZoneInfo, dice: random.Random) -> datetime:
