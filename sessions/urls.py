@@ -3,6 +3,7 @@
 from django.urls import path
 
 from sessions.views import (
+    alarms,
     audit,
     board,
     catalogue,
@@ -32,6 +33,7 @@ urlpatterns = [
     path("board/", board.show, name="board"),
     path("board/live/", board.live, name="board-live"),
     path("board/wall/", board.wall, name="board-wall"),
+    path("board/alarms/", alarms.others, name="board-alarms"),
     # signing in
     path("sign-in/", sign_ins.sign_in, name="sign-in"),
     path("sign-in/second-step/", sign_ins.second_step, name="sign-in-step"),
