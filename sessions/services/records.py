@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 from sessions.charts import SessionChart, chart_of, current_rows
 from sessions.models import (
+    EndReason,
     FlagAction,
     GateOverride,
     InfusionSession,
     RateKind,
+    RateReason,
     ReactionOutcome,
     Signature,
     VitalSigns,
@@ -23,6 +25,9 @@ from sessions.rules.quantities import exact, plain, to_decimal
 from sessions.rules.running import per_kg
 
 LOUD = (FlagAction.REDUCE, FlagAction.PAUSE, FlagAction.STOP, FlagAction.EMERGENCY)
+
+ENDS = dict(RateReason.choices) | dict(EndReason.choices) | {"flag": "Answer to a flag"}
+"""Why the infusion ended before its volume was in, in words."""
 
 
 class Compared(NamedTuple):
@@ -204,7 +209,8 @@ def _deviations(chart: SessionChart, paused: int) -> Iterable[str]:
         yield f"{first} not reached."
     if chart.ended_at is not None and chart.left_ml > 0:
         last = chart.rates[-1]
-        why = f": {last.reason_text or last.reason_code}" if last.reason_code else ""
+        why = last.reason_text or ENDS.get(last.reason_code, last.reason_code)
+        why = f": {why}" if why else ""
         missing, total = _short(chart.left_ml), plain(chart.total_ml)
         yield f"{missing} mL of {total} mL not given{why}."
     if paused:
@@ -243,13 +249,13 @@ def _observed(chart: SessionChart) -> Iterable[Observed]:
     for row in sorted(chart.every_vitals, key=lambda r: (r.event_time, r.pk)):
         yield Observed(
             row=row,
-            rate=_rate_at(chart, row),
+            rate=rate_at(chart, row),
             newer=row if row.entered_in_error else newer.get(row.pk),
             is_late=row.is_late(limit),
         )
 
 
-def _rate_at(chart: SessionChart, row: VitalSigns) -> str:
+def rate_at(chart: SessionChart, row: VitalSigns) -> str:
     """The rate before a set, and the one it was changed to with it: `21.6 → 43.2`."""
     before = [r for r in chart.rates if r.event_time < row.event_time]
     with_it = [r for r in chart.rates if r.event_time == row.event_time]

@@ -9,6 +9,7 @@ import math
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from django import forms, template
@@ -17,7 +18,15 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
+from sessions.models import (
+    EndReason,
+    NotDoneReason,
+    OverrideReason,
+    RateReason,
+    ResumeReason,
+)
 from sessions.rules.quantities import Number, plain, shown, to_decimal
 
 register = template.Library()
@@ -267,6 +276,48 @@ def age(patient: Any, now: datetime) -> str:
     if months >= 2:
         return _("%(count)d months") % {"count": months}
     return _("%(count)d days") % {"count": (today - born).days}
+
+
+ACTS = {
+    "continue": _lazy("rate unchanged"),
+    "observe": _lazy("look again"),
+    "reduce": _lazy("reduced"),
+    "pause": _lazy("paused"),
+    "stop": _lazy("stopped"),
+    "emergency": _lazy("stopped, emergency"),
+}
+"""What was done about a flag or a reaction, by its code."""
+
+
+@register.filter
+def act_words(code: str) -> str:
+    """What was done, in a nurse's words: `pause` is `paused`."""
+    return str(ACTS.get(code, code))
+
+
+@register.filter
+def reason_words(code: str) -> str:
+    """A coded reason of a rate, a flag's answer or the end, in words."""
+    return str(reasons().get(code) or str(code or "").replace("_", " "))
+
+
+@cache
+def reasons() -> dict[str, Any]:
+    """Every coded reason that rates, flags and the end of an infusion keep."""
+    return (
+        dict(EndReason.choices)
+        | dict(NotDoneReason.choices)
+        | dict(OverrideReason.choices)
+        | dict(ResumeReason.choices)
+        | dict(RateReason.choices)
+        | {
+            "planned": _lazy("As planned"),
+            "tolerated": _lazy("Tolerated"),
+            "protocol": _lazy("As the protocol proposes"),
+            "flag": _lazy("Answer to a flag"),
+            "corrected": _lazy("The values were corrected"),
+        }
+    )
 
 
 @register.filter

@@ -38,6 +38,7 @@ REASONS = (
         "planned": "As planned",
         "tolerated": "Tolerated",
         "protocol": "As the protocol proposes",
+        "flag": "Answer to a flag",
     }
 )
 """Every coded reason of a rate or its end in words, for the record."""

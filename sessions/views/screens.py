@@ -36,6 +36,7 @@ from sessions.rules.running import reduced
 from sessions.services.assessments import NOT_DONE
 from sessions.services.flags import DEFAULT_RECHECK_MINUTES
 from sessions.services.rates import lower_rungs, step_held
+from sessions.services.records import rate_at
 
 CHANGED = "visit-changed"
 """The event after which the drawing of a visit fetches itself anew."""
@@ -230,6 +231,7 @@ def bar(chart: SessionChart) -> dict[str, Any]:
         "total_ml": chart.total_ml,
         "steps": chart.step_marks_ml,
         "ends_at": chart.ends_at,
+        "ended": chart.ended_at is not None,
         "ends_note": note,
     }
 
@@ -246,7 +248,12 @@ def _step_cell(chart: SessionChart) -> dict[str, Any]:
         until = chart.observe_until
         if until is None or chart.at >= until:
             return {"title": "Observation", "value": "Over", "sub": _until(chart)}
-        return {"title": "Observation", "due": until, "sub": _until(chart)}
+        return {
+            "title": "Observation",
+            "due": until,
+            "unit": "min",
+            "sub": _until(chart),
+        }
     if running.state == "paused":
         proposed = chart.restart
         before = running.rate_before_pause_ml_per_h
@@ -269,7 +276,7 @@ def _step_cell(chart: SessionChart) -> dict[str, Any]:
         return {"title": title, "value": "Held", "sub": held[5:].rstrip(".")}
     if due is not None and due > chart.at:
         sub = f"from {_clock(chart, due)}, if tolerated"
-        return {"title": title, "due": due, "sub": sub}
+        return {"title": title, "due": due, "unit": "min", "sub": sub}
     if held:
         return {"title": title, "value": "Held", "sub": held.rstrip(".")}
     since = f"since {_clock(chart, due)}" if due else ""
@@ -291,6 +298,7 @@ def _vitals_cell(chart: SessionChart) -> dict[str, Any]:
     return {
         "title": title,
         "due": due.at,
+        "unit": "min",
         "sub": f"due {_clock(chart, due.at)} · {sub}",
         "urgent": chart.due_state in ("due", "late"),
     }
@@ -483,7 +491,7 @@ def table_rows(chart: SessionChart) -> list[dict[str, Any]]:
         rows.append(
             {
                 "set": row,
-                "rate": _rate_words(chart, row.event_time),
+                "rate": rate_at(chart, row),
                 "late": row.is_late(late_after),
                 "flag": raised.flag if raised else None,
                 "replaced_by": newer,
@@ -501,20 +509,6 @@ def _hit_names(raised: RaisedFlag | None) -> set[str]:
     return {
         value["name"] for found in raised.flag.findings for value in found["values"]
     }
-
-
-def _rate_words(chart: SessionChart, moment: datetime) -> str:
-    """The rate at a set: `86.4`, or `43.2 → 86.4` when it changed with it."""
-    before = [row for row in chart.rates if row.event_time < moment]
-    with_it = [
-        row
-        for row in chart.rates
-        if moment <= row.event_time <= moment + timedelta(minutes=2)
-    ]
-    old = before[-1].rate_ml_per_h if before else Decimal(0)
-    if with_it and with_it[0].kind != "start":
-        return f"{plain(old)} → {plain(with_it[0].rate_ml_per_h)}"
-    return plain(old)
 
 
 def chips(chosen: dict[str, str]) -> list[dict[str, Any]]:

@@ -147,7 +147,7 @@ class TestRecord:
         assert "Dose 30 g 2.2 g" in page
         assert "Volume 300 mL 21.6 mL" in page
         assert "Steps 2 to 5 not reached" in page
-        assert "278.4 mL of 300 mL not given: patient" in page
+        assert "278.4 mL of 300 mL not given: Patient&#x27;s wish" in page
         assert "lot P100512345" in page
         assert "NOT SIGNED" in page
         assert "BERG" not in page
