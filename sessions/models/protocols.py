@@ -67,7 +67,8 @@ class ProtocolVersion(ClinicalRow):
         ]
 
     def __str__(self) -> str:
-        return f"{self.protocol.name} v{self.number}"
+        """As flags, orders and plans cite it: `Protocol 2026-1`."""
+        return f"Protocol {self.protocol.code}-{self.number}"
 
     @property
     def policy(self) -> Policy:
