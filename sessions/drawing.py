@@ -22,6 +22,10 @@ from sessions.rules.thresholds import Compare, Condition, Person, Phase, Side
 LEFT, RIGHT, WIDTH = 124, 728, 800
 TOP, GAP = 22, 5
 MARGIN = timedelta(minutes=3)
+FIRST_HOUR = timedelta(hours=1)
+"""How much of the plan ahead is drawn at least."""
+MARK_WIDTH = 16
+"""Marks of medicines nearer than this are one mark."""
 
 PANELS = (
     ("bp", "BP", "mmHg", "systolic_mmhg", 92, (50, 170), 20),
@@ -180,11 +184,7 @@ def draw(chart: SessionChart) -> Drawing:
         plan=planned,
         times=_times(chart, axis, bottom),
         events=_events(chart, axis),
-        medicines=[
-            Line(at=_t(axis.x(row.event_time)), label=row.name)
-            for row in chart.medicines
-            if axis.begin <= row.event_time <= axis.end
-        ],
+        medicines=_medicines(chart, axis),
         now_x=_t(axis.x(chart.at)) if chart.ended_at is None else "",
         foot=str(bottom),
         limits="; ".join(said),
@@ -193,6 +193,22 @@ def draw(chart: SessionChart) -> Drawing:
             "The table below holds every value."
         ),
     )
+
+
+def _medicines(chart: SessionChart, axis: _Axis) -> list[Line]:
+    """Given medicines in order; those given together share one mark."""
+    lines: list[Line] = []
+    last = float("-inf")
+    for row in sorted(chart.medicines, key=lambda given: given.event_time):
+        if not axis.begin <= row.event_time <= axis.end:
+            continue
+        x = axis.x(row.event_time)
+        if lines and x - last < MARK_WIDTH:
+            lines[-1].label += f", {row.name}"
+            continue
+        lines.append(Line(at=_t(x), label=row.name))
+        last = x
+    return lines
 
 
 def edges_of(chart: SessionChart, measure: str) -> list[Edge]:
@@ -261,7 +277,8 @@ def _axis(chart: SessionChart) -> _Axis:
         return _Axis(first - MARGIN, max(last, chart.ended_at) + MARGIN)
     last = max([*times, chart.at])
     ahead = chart.ends_at or last
-    return _Axis(first - MARGIN, max(min(ahead, last + (last - first)), last) + MARGIN)
+    soon = max(last + (last - first), first + FIRST_HOUR)
+    return _Axis(first - MARGIN, max(min(ahead, soon), last) + MARGIN)
 
 
 def _panel(
@@ -380,7 +397,7 @@ def _edge_words(title: str, edges: list[Edge]) -> list[str]:
         for edge in _strict(edges)
         if edge.action in (Action.REDUCE, Action.STOP)
     ]
-    name = "systolic" if title == "BP" else title.lower()
+    name = {"BP": "systolic", "SpO₂": title}.get(title, title.lower())
     return [f"{name} {', '.join(said)}"] if said else []
 
 
