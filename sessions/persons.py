@@ -80,6 +80,11 @@ class FactorState:
         return self.presence == Presence.PRESENT
 
     @property
+    def is_settled(self) -> bool:
+        """Known to be absent; what nobody asked is not (H27)."""
+        return self.presence == Presence.ABSENT
+
+    @property
     def products(self) -> list[str]:
         """Brands it speaks about; empty when it speaks about all."""
         known = products()
@@ -259,6 +264,11 @@ class Person:
     @property
     def present(self) -> list[FactorState]:
         return [state for state in self.risk_factors if state.is_present]
+
+    @property
+    def open_risks(self) -> bool:
+        """Whether a factor is present, or not known to be absent."""
+        return not all(state.is_settled for state in self.risk_factors)
 
     @property
     def unasked(self) -> int:
