@@ -18,6 +18,8 @@ MENU = (
     ("settings", _("Settings"), "manage_settings"),
 )
 """URL name, word, permission; a section's pages share the first part of the path."""
+SECTIONS = {"board": ("/board/", "/infusions/")}
+"""Sections whose pages have more than one first part."""
 
 
 def shell(request) -> dict:
@@ -43,7 +45,7 @@ def shell(request) -> dict:
                 "name": name,
                 "url": reverse(name),
                 "word": word,
-                "current": request.path.startswith(reverse(name)),
+                "current": request.path.startswith(SECTIONS.get(name, reverse(name))),
             }
             for name, word, permission in MENU
             if user.may(permission) and _exists(name) and not entering
