@@ -43,10 +43,10 @@ SITES = (
 VIP = (
     ("0", "0: healthy"),
     ("1", "1: slight pain or redness"),
-    ("2", "2: two signs"),
-    ("3", "3: redness along the line"),
-    ("4", "4: and a hard vein"),
-    ("5", "5: and fever"),
+    ("2", "2: two of pain, redness, swelling"),
+    ("3", "3: all three, along the line"),
+    ("4", "4: all three, and a hard vein"),
+    ("5", "5: all of these, and fever"),
 )
 """Visual infusion phlebitis score."""
 
