@@ -12,15 +12,16 @@ from tests.conftest import PASSWORD
 from tests.factories import visits
 from tests.factories.visits import READING, Morning
 
-GTIN = "00761250431005"
+PACKS = {"20": "00761250431005", "10": "00761250431012", "5": "00761250431029"}
+"""Grams of a vial, and the number on its pack."""
 LOT = "P100512345"
 FALL = READING | {"systolic_mmhg": 104}
 """24 mmHg under the baseline of 128: the protocol calls for a reduction."""
 
 
-def scan_of(serial: str) -> str:
-    """What a scanner types for a vial of 10 g."""
-    return f"01{GTIN}1728083110{LOT}\x1d21{serial}"
+def scan_of(serial: str, grams: str = "10") -> str:
+    """What a scanner types for a vial."""
+    return f"01{PACKS[grams]}1728083110{LOT}\x1d21{serial}"
 
 
 def save_set(morning: Morning, *, after: float, reading=READING, **given):
@@ -53,18 +54,19 @@ def finish(morning: Morning, *, after: float) -> InfusionSession:
 
 
 def second_visit(clock, cast, *, medicines=(), scanned=True) -> Morning:
-    """Known to this brand, whose packs this clinic knows; checked in today.
+    """35 g in three vials, whose packs this clinic knows; checked in today.
 
     Packs that were not `scanned` have no serial number: the clinic knows their lot.
     """
     today, earlier = clock.now, clock.now - timedelta(days=27)
-    morning = Morning.of(at=earlier, order={"medicines": medicines}, **cast)
+    order = {"medicines": medicines, "dose_g_per_kg": Decimal("0.49")}
+    morning = Morning.of(at=earlier, order=order, **cast)
     visit = visits.ready(
         morning.visit, nurse=morning.nurse, at=earlier, skip={"vials", "baseline"}
     )
-    for number in range(3):
-        code = {"serial": f"E{number}", "gtin": GTIN} if scanned else {}
-        visits.vial(visit, nurse=morning.nurse, at=earlier, **code)
+    for grams, gtin in PACKS.items():
+        code = {"serial": f"E{grams}", "gtin": gtin} if scanned else {}
+        visits.vial(visit, nurse=morning.nurse, at=earlier, grams=grams, **code)
     for ordered in medicines and visit.order.current.medicines.all():
         give(session=visit, ordered=ordered, by=morning.by())
     save_set(morning, after=44, purpose="baseline")
