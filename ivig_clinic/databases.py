@@ -26,7 +26,9 @@ def sqlite(file: Path) -> dict:
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": sqlite_journal() + "PRAGMA mmap_size=0;",
+            # With recursive triggers, REPLACE too asks those that refuse a DELETE.
+            "init_command": sqlite_journal()
+            + "PRAGMA mmap_size=0;PRAGMA recursive_triggers=ON;",
         },
         # A file, never memory: a live server and its test share it between threads.
         "TEST": {"NAME": file.parent / f"test-{file.name}"},

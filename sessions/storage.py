@@ -77,7 +77,10 @@ def install_triggers(connection) -> None:
 def drop_triggers(connection) -> None:
     """Take the triggers away: only for a test database that is about to be flushed."""
     with connection.cursor() as cursor:
-        for name, table in trigger_names():
+        names = list(trigger_names())
+        if connection.vendor == "postgresql":
+            names += truncate_trigger_names()
+        for name, table in names:
             on = f" ON {table}" if connection.vendor == "postgresql" else ""
             cursor.execute(f"DROP TRIGGER IF EXISTS {name}{on}")
 
@@ -90,6 +93,12 @@ def trigger_names() -> Iterator[tuple[str, str]]:
         yield f"{table}_no_delete", table
     yield "infusions_session_stage", "infusions_infusionsession"
     yield "infusions_order_status", "infusions_order"
+
+
+def truncate_trigger_names() -> Iterator[tuple[str, str]]:
+    """PostgreSQL empties a table without touching a row: refused by a trigger more."""
+    for table in (*append_only_tables(), *header_tables()):
+        yield f"{table}_no_truncate", table
 
 
 def _guards() -> Iterator[tuple[str, str, str, str, str]]:
@@ -147,6 +156,13 @@ def _statements(vendor: str) -> Iterator[str]:
                 f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW {when} "
                 f"EXECUTE FUNCTION {name}()"
             )
+    if vendor == "postgresql":
+        for name, table in truncate_trigger_names():
+            # Deleting has the same words: rows are kept.
+            yield (
+                f"CREATE OR REPLACE TRIGGER {name} BEFORE TRUNCATE ON {table} "
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_no_delete()"
+            )
 
 
 def installed_triggers(connection) -> set[str]:
@@ -163,16 +179,22 @@ def installed_triggers(connection) -> set[str]:
 def faults(connection) -> list[str]:
     """Everything that makes this database unsafe to write clinical rows to."""
     found = []
-    missing = {name for name, _ in trigger_names()} - installed_triggers(connection)
+    wanted = {name for name, _ in trigger_names()}
+    if connection.vendor == "postgresql":
+        wanted |= {name for name, _ in truncate_trigger_names()}
+    missing = wanted - installed_triggers(connection)
     if missing:
         found.append(f"triggers missing: {', '.join(sorted(missing))}")
     expected = (
         _sqlite_settings() if connection.vendor == "sqlite" else _POSTGRESQL_SETTINGS
     )
+    if connection.vendor == "sqlite" and connection.transaction_mode != "IMMEDIATE":
+        found.append("writers do not queue from their first statement")
     with connection.cursor() as cursor:
         for query, wanted in expected.items():
             cursor.execute(query)
-            value = str(cursor.fetchone()[0]).lower()
+            row = cursor.fetchone()
+            value = str(row[0]).lower() if row else "not known"
             if value not in wanted:
                 found.append(f"{query} is {value}, not {' or '.join(wanted)}")
     return found
@@ -186,6 +208,9 @@ def _sqlite_settings() -> dict[str, tuple[str, ...]]:
         "PRAGMA journal_mode": ("wal",) if wal else ("delete",),
         "PRAGMA synchronous": ("2",) if wal else ("3",),
         "PRAGMA foreign_keys": ("1",),
+        "PRAGMA recursive_triggers": ("1",),
+        "PRAGMA mmap_size": ("0", "not known"),  # not built into every library
+        "PRAGMA busy_timeout": ("20000",),
     }
 
 

@@ -1,11 +1,15 @@
 """The cast, the database's triggers around a flush, and the browser."""
 
 import os
+import re
+import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Group
 from django.db.backends.base.operations import BaseDatabaseOperations
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from sessions import storage
@@ -30,6 +34,33 @@ def _flush_around_triggers():
     BaseDatabaseOperations.execute_sql_flush = execute_sql_flush
     yield
     BaseDatabaseOperations.execute_sql_flush = original
+
+
+KEPT_TABLES = re.compile(
+    r'^\s*DELETE\s+FROM\s+"?('
+    + "|".join(storage.append_only_tables() + storage.header_tables())
+    + r')"?(\s|$)',
+    re.IGNORECASE,
+)
+PRODUCT = str(Path(storage.__file__).parent)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_of_the_record_is_deleted():
+    """No code of the product even tries to, in any test; the tests themselves may."""
+    original = CursorWrapper._execute
+
+    def _execute(self, sql, params, *ignored):
+        if KEPT_TABLES.match(str(sql)) and any(
+            frame.f_code.co_filename.startswith(PRODUCT)
+            for frame, _ in traceback.walk_stack(None)
+        ):
+            raise AssertionError(f"the product deletes: {sql}")
+        return original(self, sql, params, *ignored)
+
+    CursorWrapper._execute = _execute
+    yield
+    CursorWrapper._execute = original
 
 
 def make_user(clinic: Clinic, role: str, username: str, name: str, **fields) -> User:

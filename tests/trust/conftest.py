@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from tests.trust.server import (
 )
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="package")
 def _reading_beside_the_server(django_db_blocker) -> Iterator[None]:
     with django_db_blocker.unblock():
         yield
@@ -50,22 +51,30 @@ def collected(tmp_path_factory) -> None:
 @pytest.fixture(scope="session")
 def template(tmp_path_factory, collected) -> Record:
     file = tmp_path_factory.mktemp("trust") / "template.sqlite3"
-    return sqlite_record(file, nurses=10, visits=12)
+    return sqlite_record(file, nurses=10, visits=14)
+
+
+@contextmanager
+def fresh(request, folder: Path) -> Iterator[Record]:
+    """A record on the engine that the tests run on."""
+    if connection.vendor == "sqlite":
+        template = request.getfixturevalue("template")
+        yield copied(template, folder / "clinic.sqlite3")
+        return
+    request.getfixturevalue("collected")
+    with another_database(os.environ["DATABASE_URL"]) as url:
+        yield postgresql_record(url, nurses=10, visits=14)
 
 
 @pytest.fixture
 def record(request, tmp_path) -> Iterator[Record]:
-    """A record on the engine that the tests run on."""
-    if connection.vendor == "sqlite":
-        template = request.getfixturevalue("template")
-        yield copied(template, tmp_path / "clinic.sqlite3")
-        return
-    request.getfixturevalue("collected")
-    with another_database(os.environ["DATABASE_URL"]) as url:
-        yield postgresql_record(url, nurses=10, visits=12)
+    with fresh(request, tmp_path) as record:
+        yield record
 
 
-@pytest.fixture
-def server(record, tmp_path: Path) -> Iterator[Server]:
-    with served(record, tmp_path) as server:
+@pytest.fixture(scope="module")
+def server(request, tmp_path_factory) -> Iterator[Server]:
+    """One server for the tests of a file; each leaves it as well as it was."""
+    folder = tmp_path_factory.mktemp("server")
+    with fresh(request, folder) as record, served(record, folder) as server:
         yield server

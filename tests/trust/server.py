@@ -53,7 +53,7 @@ class Record:
 
     @property
     def visits(self) -> list[int]:
-        return [visit["pk"] for visit in self.seeded["visits"]]
+        return self.seeded["visits"]
 
     @property
     def file(self) -> Path:

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from sessions.models import AuditEntry, RateChange, VitalSigns
+from sessions.models import AuditEntry, InfusionSession, RateChange, VitalSigns
 from tests.trust.judge import broken_chain
 from tests.trust.server import CALM, FALLEN, Answer, Server
 
@@ -33,6 +33,7 @@ def at_once(presses: list[Callable[[], Answer]]) -> list[Answer]:
 
 
 def same_key(server: Server, *, times: int) -> None:
+    before = sets(server)
     for turn in range(times):
         key, visit = str(uuid.uuid4()), server.record.visits[turn % 12]
         answers = at_once([partial(server.vitals, visit, FALLEN, key=key)] * HANDS)
@@ -42,11 +43,9 @@ def same_key(server: Server, *, times: int) -> None:
         }
         with server.record.read() as alias:
             entry = AuditEntry.objects.using(alias).get(key=key)
-            rows = VitalSigns.objects.using(alias)
-            assert rows.filter(pk__gt=server.record.seeded["last_vitals"]).count() == (
-                turn + 1
-            )
-            assert rows.get(pk=entry.object_id).session_id == visit
+            row = VitalSigns.objects.using(alias).get(pk=entry.object_id)
+        assert row.session_id == visit
+        assert sets(server) == before + turn + 1
 
 
 def test_one_key_sent_50_times_at_once_is_one_set(server):
@@ -59,7 +58,7 @@ def test_one_key_sent_50_times_at_once_20_times_is_20_sets(server):
 
 
 def test_one_key_with_other_content_is_refused(server):
-    key, visit = str(uuid.uuid4()), server.record.visits[0]
+    key, visit, before = str(uuid.uuid4()), server.record.visits[0], sets(server)
     assert server.vitals(visit, CALM, key=key).saved
 
     for other in (CALM | {"pulse": "79"}, CALM | {"pain": "1"}):
@@ -67,7 +66,7 @@ def test_one_key_with_other_content_is_refused(server):
         assert answer.status == 409
         assert "already sent with other values" in answer.text
     assert server.vitals(visit, CALM, key=key, nurse=1).status == 409
-    assert sets(server) == 1
+    assert sets(server) == before + 1
 
 
 def sets(server: Server) -> int:
@@ -77,7 +76,7 @@ def sets(server: Server) -> int:
 
 
 def test_100_posts_at_once_are_100_sets(server):
-    visits = server.record.visits
+    visits, before = server.record.visits, sets(server)
     answers = at_once(
         [
             lambda n=n: server.vitals(visits[n % 12], CALM, nurse=n % 10)
@@ -86,37 +85,42 @@ def test_100_posts_at_once_are_100_sets(server):
     )
 
     assert Counter(answer.status for answer in answers) == {302: 100}
-    assert sets(server) == 100
+    assert sets(server) == before + 100
     with server.record.read() as alias:
         assert broken_chain(alias) == ""
 
 
+def ready_for_a_step(server: Server, visit: int) -> dict[str, str]:
+    """A set was just taken; what the button of the screen drawn after it sends."""
+    assert server.vitals(visit, CALM).saved
+    with server.record.read() as alias:
+        seen = InfusionSession.objects.using(alias).get(pk=visit)
+    return NEXT_STEP | {"version": str(seen.version)}
+
+
 def test_the_next_step_pressed_by_50_hands_at_once_is_one_step(server):
-    visit = server.record.seeded["visits"][0]
-    address = f"/infusions/{visit['pk']}/rate/step/"
+    visit = server.record.visits[12]
+    button, address = ready_for_a_step(server, visit), f"/infusions/{visit}/rate/step/"
 
     def press(nurse: int) -> Answer:
-        fields = NEXT_STEP | {
-            "version": str(visit["version"]),
-            "submission_key": str(uuid.uuid4()),
-        }
-        return server.post(address, fields, nurse=nurse)
+        own = {"submission_key": str(uuid.uuid4())}
+        return server.post(address, button | own, nurse=nurse)
 
     answers = at_once([lambda n=n: press(n % 10) for n in range(HANDS)])
 
     assert Counter(answer.status for answer in answers) == {302: 1, 409: HANDS - 1}
-    assert steps(server, visit["pk"]) == [1, 2]
+    assert steps(server, visit) == [1, 2]
 
 
 def test_the_next_step_sent_50_times_by_one_press_is_one_step(server):
-    visit, key = server.record.seeded["visits"][1], str(uuid.uuid4())
-    fields = NEXT_STEP | {"version": str(visit["version"]), "submission_key": key}
-    address = f"/infusions/{visit['pk']}/rate/step/"
+    visit, key = server.record.visits[13], str(uuid.uuid4())
+    fields = ready_for_a_step(server, visit) | {"submission_key": key}
+    address = f"/infusions/{visit}/rate/step/"
 
     answers = at_once([lambda: server.post(address, fields)] * HANDS)
 
     assert Counter(answer.status for answer in answers) == {302: HANDS}
-    assert steps(server, visit["pk"]) == [1, 2]
+    assert steps(server, visit) == [1, 2]
 
 
 def steps(server: Server, visit: int) -> list[int]:
