@@ -21,12 +21,29 @@ OBJECTS = (
     ("reaction", "Reaction"),
     ("vial", "Vial"),
     ("givenmedicine", "Given medicine"),
+    ("start", "Start"),
+    ("identitycheck", "Identity check"),
+    ("screening", "Checks before the Start"),
+    ("linecheck", "Line"),
     ("weight", "Weight"),
     ("clinic", "Clinic"),
     ("chair", "Chair"),
     ("user", "Member of staff"),
     ("protocolversion", "Protocol version"),
 )
+
+KINDS = dict(OBJECTS)
+
+
+def act_words(code: str) -> str:
+    """What was done in words: `infusion.check-in` is `Infusion: check in`."""
+    noun, _, verb = code.partition(".")
+    return f"{noun.capitalize()}: {verb.replace('-', ' ')}" if verb else noun
+
+
+def kind_words(kind: str) -> str:
+    """What it was done to in words: `vitalsigns` is `Vital signs`."""
+    return KINDS.get(kind, kind.capitalize())
 
 
 class AuditFilter(forms.Form):
@@ -45,7 +62,7 @@ class AuditFilter(forms.Form):
     last = DayField(required=False, label="To")
 
     def __init__(self, data, *, clinic: Clinic) -> None:
-        super().__init__(data)
+        super().__init__(data, label_suffix="")
         self.clinic = clinic
         users = User.objects.filter(clinic=clinic).order_by("name")
         self.fields["user"].choices = [
@@ -60,7 +77,7 @@ class AuditFilter(forms.Form):
         )
         self.fields["action"].choices = [
             ("", "Any act"),
-            *((action, action) for action in actions),
+            *((action, act_words(action)) for action in actions),
         ]
 
     def clean_number(self) -> int | None:

@@ -7,7 +7,7 @@ from django.shortcuts import render
 
 from sessions.access import access, actor
 from sessions.exports import csv_file
-from sessions.forms.audit import AuditFilter
+from sessions.forms.audit import AuditFilter, act_words, kind_words
 from sessions.models import AuditEntry, instant
 from sessions.services.audit import exported
 
@@ -25,6 +25,8 @@ def entries(request):
     page = Paginator(_found(request, form), ROWS).get_page(request.GET.get("page"))
     for entry in page:
         entry.lines = readable(json.loads(entry.detail))
+        entry.act_words = act_words(entry.action)
+        entry.kind_words = kind_words(entry.object_type)
     context = {"form": form, "page": page, "query": form.query}
     return render(request, "audit/entries.html", context)
 
