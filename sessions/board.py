@@ -26,7 +26,7 @@ class Group(Enum):
     """Groups of cards by the time to act, most urgent first."""
 
     NOW = "Act now"
-    SOON = "Next 5 minutes"
+    SOON = "Due, or in 5 minutes"
     UNDER_WAY = "Under way"
     AROUND = "Before and after"
 
