@@ -536,6 +536,17 @@ class SessionChart:
         return newest if newest - moment > CLOCK_SLACK else None
 
     @property
+    def fault(self) -> NextAct | None:
+        """Why this visit cannot be judged now; no page may look as if it were (I15)."""
+        if newest := self.recorded_after(self.at):
+            local = newest.astimezone(self.session.clinic.zone)
+            why = f"The last entry was recorded at {local:%H:%M}. Chart on paper."
+            return NextAct("none", "CLOCK WENT BACK", why=why)
+        if self.policy is None:
+            return NextAct("none", "CHECK NOT DONE", why=self.policy_fault)
+        return None
+
+    @property
     def act(self) -> NextAct:
         """What is to be done next, most urgent first."""
         stage = self.session.stage
@@ -543,14 +554,13 @@ class SessionChart:
             return NextAct("check_in", "Check in", at=self.session.scheduled_at)
         if stage in (Stage.DISCHARGED, Stage.CANCELLED):
             return NextAct("none", self.session.get_stage_display())
-        if newest := self.recorded_after(self.at):
-            local = newest.astimezone(self.session.clinic.zone)
-            why = f"The last entry was recorded at {local:%H:%M}. Chart on paper."
-            return NextAct("none", "CLOCK WENT BACK", why=why)
+        fault = self.fault
+        if fault is not None and self.recorded_after(self.at):
+            return fault
         if self.loud_flags:
             return _flag_act(self.loud_flags[0])
-        if self.policy is None:
-            return NextAct("none", "CHECK NOT DONE", why=self.policy_fault)
+        if fault is not None:
+            return fault
         if self.due is not None and self.due_state == "late":
             return NextAct("vitals", "Vitals", at=self.due.at, why=self.due.why)
         planned = self._planned_act(stage)

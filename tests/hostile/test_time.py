@@ -1,0 +1,339 @@
+"""Clock changes, late entries and a clock that jumps: nothing lost or reordered."""
+
+import html
+import re
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+import pytest
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from sessions.charts import SessionChart, chart_of
+from sessions.forms.fields import MomentField
+from sessions.models import Flag, InfusionSession, RateChange, VitalSigns
+from sessions.services import rates
+from sessions.services.acts import Refused
+from sessions.services.records import record_of
+from sessions.services.vitals import record_vitals
+from tests.factories.infusions import NORMAL, by, make_running
+from tests.factories.rates import make_rate
+from tests.factories.vitals import make_vitals
+
+CHANGES = [
+    ("America/New_York", datetime(2026, 3, 8, 7, 0, tzinfo=UTC)),
+    ("America/New_York", datetime(2026, 11, 1, 6, 0, tzinfo=UTC)),
+    ("Europe/London", datetime(2026, 3, 29, 1, 0, tzinfo=UTC)),
+    ("Europe/London", datetime(2026, 10, 25, 1, 0, tzinfo=UTC)),
+    ("Australia/Lord_Howe", datetime(2026, 4, 4, 15, 0, tzinfo=UTC)),
+    ("Australia/Lord_Howe", datetime(2026, 10, 3, 15, 30, tzinfo=UTC)),
+    ("Asia/Kolkata", datetime(2026, 3, 29, 1, 0, tzinfo=UTC)),
+]
+"""Zones with the moments at which their clocks change; Kolkata's never do."""
+
+
+# ── typed times ────────────────────────────────────────────────────────────────
+
+
+def typed(zone: str, text: str) -> datetime:
+    field = MomentField()
+    field.zone = ZoneInfo(zone)
+    return field.clean(text)
+
+
+@pytest.mark.parametrize(("zone", "change"), CHANGES)
+def test_each_minute_around_a_change_is_read_as_the_wall_clock_showed_it(zone, change):
+    """The oracle walks through real minutes and notes what a wall clock shows."""
+    showed: dict[str, list[datetime]] = defaultdict(list)
+    for minute in range(-240, 241):
+        moment = change + timedelta(minutes=minute)
+        showed[f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%dT%H:%M}"].append(moment)
+    local = change.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+
+    for minute in range(-150, 151):
+        text = f"{local + timedelta(minutes=minute):%Y-%m-%dT%H:%M}"
+        real = showed[text]
+        if len(real) == 1:
+            assert typed(zone, text) == real[0], text
+            continue
+        with pytest.raises(ValidationError) as refused:
+            typed(zone, text)
+        words = refused.value.messages[0]
+        assert ("skipped" if not real else "twice") in words, text
+        if real:
+            offered = re.findall(r"[\dT:-]{16}[+-]\d{4}", words)
+            assert [typed(zone, each) for each in offered] == real, text
+
+
+def test_an_hour_that_came_twice_gets_a_box_with_room_for_its_offset():
+    """A browser's own box for times cannot hold `2026-11-01T01:30-0500`."""
+
+    class Form(forms.Form):
+        at = MomentField()
+
+    form = Form({"at": "2026-11-01T01:30"})
+    form.fields["at"].zone = ZoneInfo("America/New_York")
+
+    assert not form.is_valid()
+    assert 'type="text"' in str(form["at"])
+    assert 'value="2026-11-01T01:30"' in str(form["at"])
+    assert 'type="datetime-local"' in str(Form()["at"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-W01-1T10:00",
+        "2026-01-01T10:00:00",
+        "2026-01-01T10:00,5",
+        "2026-01-01T10:00Z",
+        "2026-01-01T24:00",
+        "2026-01-01T10:00+05",
+        "20260101T10:00",
+        "2026-01-01 10:00",
+        "٢٠٢٦-٠١-٠١T١٠:٠٠",
+        "2026-01-01T10:00+99:00",
+        "1899-12-31T23:59",
+        "2101-01-01T00:00",
+    ],
+)
+def test_a_time_in_any_other_shape_is_refused(text):
+    with pytest.raises(ValidationError):
+        typed("Europe/London", text)
+
+
+# ── visits across a change ─────────────────────────────────────────────────────
+
+COURSE = (
+    (15, "step", "43.2"),
+    (30, "step", "64.8"),
+    (45, "reduce", "21.6"),
+    (75, "step", "86.4"),
+    (90, "pause", "0"),
+)
+"""Minutes after the start, the kind of change, the rate from then on in mL/h."""
+
+
+def course(clinic, nurse, prescriber, at: datetime, chair: str) -> SessionChart:
+    session = make_running(clinic, nurse, prescriber, at=at, chair=chair)
+    for after, kind, rate in COURSE:
+        make_rate(session, nurse, at + timedelta(minutes=after), kind, rate)
+        make_vitals(session, nurse, at + timedelta(minutes=after))
+    fresh = InfusionSession.objects.get(pk=session.pk)
+    return chart_of(fresh, at=at + timedelta(minutes=120))
+
+
+def by_hand(first: Decimal) -> Fraction:
+    """Rate times time, piece by piece, in fractions."""
+    steps = [
+        (0, first),
+        *((after, Decimal(rate)) for after, _, rate in COURSE),
+        (120, 0),
+    ]
+    return sum(
+        (
+            Fraction(rate) * (until - after) / 60
+            for (after, rate), (until, _) in zip(steps, steps[1:], strict=False)
+        ),
+        Fraction(0),
+    )
+
+
+@pytest.mark.parametrize(("zone", "change"), CHANGES)
+def test_a_visit_across_a_change_is_like_one_on_any_other_day(
+    clinic, nurse, prescriber, zone, change
+):
+    clinic.time_zone = zone
+    clinic.save()
+    begin, plain_day = (
+        change - timedelta(minutes=40),
+        datetime(2026, 6, 9, 10, tzinfo=UTC),
+    )
+
+    across = course(clinic, nurse, prescriber, begin, "01")
+    usual = course(clinic, nurse, prescriber, plain_day, "02")
+
+    def told(chart: SessionChart, start: datetime) -> list:
+        return [
+            [row.event_time - start for row in (*chart.rates, *chart.vitals)],
+            chart.volume_ml,
+            chart.left_ml,
+            chart.running.state,
+            chart.running.minutes_at_step,
+            chart.due and chart.due.at - start,
+            chart.due_state,
+        ]
+
+    assert told(across, begin) == told(usual, plain_day)
+    exactly = by_hand(across.rates[0].rate_ml_per_h)
+    assert abs(Fraction(across.volume_ml) - exactly) < Fraction(1, 1000)
+
+
+# ── late entries ───────────────────────────────────────────────────────────────
+
+ENTRIES = 40
+GAP = timedelta(minutes=5)
+
+
+@pytest.fixture
+def long_visit(clinic, nurse, prescriber):
+    """A visit with room for forty sets, all but the odd ones in place."""
+    at = timezone.now().replace(second=0, microsecond=0) - GAP * (ENTRIES + 6)
+    session = make_running(clinic, nurse, prescriber, at=at)
+    for place in range(ENTRIES):
+        make_vitals(session, nurse, at + GAP * (place + 1), pulse=60 + place)
+    return InfusionSession.objects.get(pk=session.pk), at
+
+
+def judge_late_entry(session, at, nurse, client, place: int) -> None:
+    """One set more, between two others; everything that lists sets must agree."""
+    when = at + GAP * (place + 1) + timedelta(minutes=2)
+    now = timezone.now()
+    saved = record_vitals(
+        session=session,
+        reading=NORMAL | {"pulse": 71, "systolic_mmhg": 127},
+        by=by(nurse, now),
+        event_time=when,
+    )
+    everything = VitalSigns.objects.filter(session=session)
+    oracle = sorted((row.event_time, row.pk) for row in everything)
+
+    chart = chart_of(InfusionSession.objects.get(pk=session.pk), at=now)
+    listed = [(row.event_time, row.pk) for row in chart.vitals]
+    printed = [
+        (o.row.event_time, o.row.pk) for o in record_of(session, at=now).observed
+    ]
+    assert listed == printed == oracle
+    assert chart.last_vitals.pk == oracle[-1][1]
+    assert saved.flag is None
+    assert saved.vitals.is_late(session.clinic.late_entry_minutes)
+
+    wall = [f"{moment.astimezone(session.clinic.zone):%H:%M}" for moment, _ in oracle]
+    page = client.get(reverse("infusion-record", args=[session.pk])).content.decode()
+    table = html.unescape(re.sub(r"<[^>]+>", " ", page))
+    assert in_order(wall, table)
+    assert "late" in table.lower()
+
+
+def in_order(times: list[str], text: str) -> bool:
+    """Whether the times stand in a text one after the other."""
+    return (
+        re.search(r"\b.*?\b".join(map(re.escape, times)), text, re.DOTALL) is not None
+    )
+
+
+@pytest.mark.parametrize("place", [0, 19, ENTRIES - 1])
+def test_a_late_entry_stands_where_it_happened(long_visit, nurse, sign_in, place):
+    session, at = long_visit
+
+    judge_late_entry(session, at, nurse, sign_in(nurse), place)
+
+
+@pytest.mark.soak
+def test_a_late_entry_at_every_position_of_forty(long_visit, nurse, sign_in):
+    session, at = long_visit
+    client = sign_in(nurse)
+    for place in range(ENTRIES):
+        with transaction.atomic():
+            judge_late_entry(session, at, nurse, client, place)
+            transaction.set_rollback(True)
+
+
+def test_times_out_of_order_are_noticed():
+    assert in_order(["10:00", "10:05"], "at 10:00 then 10:05")
+    assert not in_order(["10:05", "10:00"], "at 10:00 then 10:05")
+
+
+# ── a clock that jumps ─────────────────────────────────────────────────────────
+
+PAUSE = rates.Reason(code=rates.RateReason.values[0])
+
+
+def test_a_clock_that_went_back_lets_nothing_stand_before_what_it_follows(
+    clinic, nurse, prescriber
+):
+    at = timezone.now() - timedelta(minutes=30)
+    session = make_running(clinic, nurse, prescriber, at=at)
+    record_vitals(session=session, reading=NORMAL, by=by(nurse, at + GAP))
+    before = rows_of(session)
+    earlier = at - timedelta(hours=2)
+
+    with pytest.raises(Refused, match="NOT SAVED: the server's clock went back"):
+        rates.pause(session, by=by(nurse, earlier), read_back=True, reason=PAUSE)
+    with pytest.raises(Refused, match="clock went back"):
+        record_vitals(session=session, reading=NORMAL, by=by(nurse, earlier))
+
+    assert rows_of(session) == before
+    fresh = InfusionSession.objects.get(pk=session.pk)
+    chart = chart_of(fresh, at=earlier)
+    assert chart.act.words == "CLOCK WENT BACK"
+    assert not Flag.objects.filter(session=session).exists()
+    rates.pause(session, by=by(nurse, at + 2 * GAP), read_back=True, reason=PAUSE)
+
+
+def rows_of(session) -> tuple[int, int]:
+    return (
+        VitalSigns.objects.filter(session=session).count(),
+        RateChange.objects.filter(session=session).count(),
+    )
+
+
+def test_two_who_act_at_once_are_no_fault_of_the_clock(clinic, nurse, prescriber):
+    at = timezone.now() - timedelta(minutes=30)
+    session = make_running(clinic, nurse, prescriber, at=at)
+    record_vitals(session=session, reading=NORMAL, by=by(nurse, at + GAP))
+
+    second = by(nurse, at + GAP - timedelta(seconds=20))
+    rates.pause(session, by=second, read_back=True, reason=PAUSE)
+
+
+def test_a_clock_that_went_ahead_raises_no_flags_and_gives_no_volume_twice(
+    clinic, nurse, prescriber
+):
+    at = timezone.now() - timedelta(minutes=30)
+    session = make_running(clinic, nurse, prescriber, at=at)
+    ahead = at + timedelta(hours=2, minutes=10)
+
+    saved = record_vitals(session=session, reading=NORMAL, by=by(nurse, ahead))
+    again = record_vitals(session=session, reading=NORMAL, by=by(nurse, ahead + GAP))
+
+    assert saved.flag is None
+    assert again.flag is None
+    assert not Flag.objects.filter(session=session).exists()
+    times = [row.event_time for row in again.chart.vitals]
+    assert times == sorted(times)
+    assert again.chart.volume_ml <= again.chart.total_ml
+
+
+def test_a_clock_that_went_back_is_said_on_board_and_visit_and_by_the_save(
+    clinic, nurse, prescriber, sign_in
+):
+    later = timezone.now() + timedelta(hours=2)
+    session = make_running(clinic, nurse, prescriber, at=later)
+    client = sign_in(nurse)
+
+    for address in (reverse("infusion-detail", args=[session.pk]), reverse("board")):
+        assert "CLOCK WENT BACK" in client.get(address).content.decode(), address
+    answer = client.post(
+        reverse("vitals-record", args=[session.pk]),
+        {
+            "systolic_mmhg": "131",
+            "diastolic_mmhg": "78",
+            "pulse": "76",
+            "respiratory_rate": "16",
+            "spo2": "98",
+            "temperature": "36.7",
+            "consciousness": "A",
+            "oxygen": "air",
+        },
+    )
+
+    assert answer.status_code == 422
+    assert "clock went back" in html.unescape(answer.content.decode())
+    assert 'value="131"' in answer.content.decode()
