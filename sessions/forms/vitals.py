@@ -210,6 +210,8 @@ class VitalsForm(ClinicForm):
         self._clean_pressure(data)
         self._clean_time(data)
         self._clean_partial(data)
+        if self.data.get("step_up_to") and self.step_up_to is None:
+            self.add_error(None, "The step up was not understood. Load the page again.")
         if data.get("oxygen") == "air" and data.get("oxygen_l_per_min"):
             self.add_error("oxygen_l_per_min", "On air there is no oxygen flow.")
         return data
@@ -262,7 +264,7 @@ class VitalsForm(ClinicForm):
                 ("diastolic_mmhg", "systolic_mmhg"),
             ):
                 half = data.get(given) is not None and data.get(other) is None
-                if half and other not in self.errors and not data["partial_reason"]:
+                if half and other not in self.errors and not data.get("partial_reason"):
                     self.add_error(other, "A blood pressure has two values.")
         elif high <= low:
             self.add_error(

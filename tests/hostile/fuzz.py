@@ -109,7 +109,7 @@ class Fuzzer:
         self.plausible = {
             "initials": patient.initials,
             "birth_year": str(patient.birth_date.year),
-            "identity": f"{patient.initials}{patient.birth_date.year}",
+            "identifiers": f"{patient.initials}{patient.birth_date.year}",
             "password": PASSWORD,
         }
         got_request_exception.connect(self._note)
@@ -166,6 +166,8 @@ class Fuzzer:
     def _likely(self, name: str, control: pages.Control) -> list[str]:
         if name in self.plausible or "password" in name:
             return [self.plausible.get(name, PASSWORD)]
+        if "-" in name and not control.is_required and self.dice.random() < 0.97:
+            return []  # a row of a table that most people leave empty
         choices = [each for each in control.choices if each]
         if choices:
             wanted = control.is_required or self.dice.random() < 0.6
@@ -178,9 +180,9 @@ class Fuzzer:
             return []
         for part, value in LIKELY.items():
             if part in name:
-                return [value]
+                return [value] if value else []
         if control.kind == "date" or name.endswith(
-            ("_on", "expires", "expiry", "first")
+            ("_on", "expires", "expiry", "first", "day", "until")
         ):
             return [date(2027, self.dice.randint(1, 12), 5).isoformat()]
         if control.is_number:
@@ -268,6 +270,12 @@ LIKELY = {
     "spo2": "98",
     "temperature": "36.7",
     "birth_date": "1980-05-06",
+    "dose_g_per_kg": "0.4",
+    "fixed_dose": "",
+    "interval_weeks": "4",
+    "days": "1",
+    "cycles": "6",
+    "value": "1.4",
     "username": "new.name",
     "expires": "2027-01-05",
     "ml_per_h": "36",
