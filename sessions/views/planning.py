@@ -29,7 +29,7 @@ from sessions.views.saving import SAVED, save
 from sessions.views.visits import banner_of, nurses_of
 
 
-@access("view_board")
+@access("view_patient")
 def today(request: ClinicRequest) -> HttpResponse:
     """The visits of one day, in the order of their times."""
     at = timezone.now()
