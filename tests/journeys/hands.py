@@ -93,6 +93,7 @@ class Hand:
                 self.enter()
 
     def within(self, budget: int) -> None:
+        print(f"{self.count} of {budget}: {self}")  # shown by `pytest -s`
         assert self.count <= budget, f"{self.count} in place of {budget}: {self}"
 
     def __str__(self) -> str:

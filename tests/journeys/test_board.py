@@ -95,21 +95,25 @@ def server_of_its_own():
         process.wait()
 
 
-@pytest.mark.parametrize("path", ["/board/", "/board/wall/"])
-def test_a_board_whose_server_died_says_so(desk, cast, clinic, nurse, path):
+def test_board_and_wall_whose_server_died_say_so(desk, clinic, nurse):
     clinic.stale_seconds = 10
     clinic.save()
+    pages = []
     with server_of_its_own() as (process, url):
-        page = desk()
-        page.watch.may_be_cut_off = True
-        sign_in(page.context, nurse, url)
-        page.goto(f"{url}{path}")
-        expect(page.locator("#board [data-updated]")).to_contain_text("updated")
+        for path in ("/board/", "/board/wall/"):
+            page = desk()
+            page.watch.may_be_cut_off = True
+            sign_in(page.context, nurse, url)
+            page.goto(f"{url}{path}")
+            expect(page.locator("#board [data-updated]")).to_contain_text("updated")
+            pages.append(page)
         process.kill()
 
-        notice = page.locator("#board [data-updated]")
-        expect(notice).to_contain_text("NOT UPDATING since", timeout=16000)
-        expect(page.locator("#messages .spoken")).to_contain_text("NOT UPDATING since")
+        for page in pages:
+            notice = page.locator("#board [data-updated]")
+            expect(notice).to_contain_text("NOT UPDATING since", timeout=16000)
+            spoken = page.locator("#messages .spoken")
+            expect(spoken).to_contain_text("NOT UPDATING since")
 
 
 def test_a_board_with_an_ended_login_says_so(desk, clinic, nurse):

@@ -84,7 +84,9 @@ def ordered(page: Page, patient) -> Order:
 
     expect(page.get_by_role("heading", name="Sign as prescriber")).to_be_visible()
     ladder = page.get_by_role("table", name="Rate ladder in three units")
-    rates = [row.locator("td").first.inner_text() for row in ladder.locator("tr").all()[1:]]
+    rates = [
+        row.locator("td").first.inner_text() for row in ladder.locator("tr").all()[1:]
+    ]
     assert rates == ["21.6", "43.2", "86.4", "172.8", "345.6"]
     page.watch.may_be_cut_off = False
     sign(page, "Sign 30 g")

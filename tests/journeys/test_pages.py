@@ -165,9 +165,7 @@ def test_the_pages_of_who_orders_plans_and_reviews(
     signed = orders.draft_order(
         patient=ward["discharged"].patient, choices=choices, by=prescribed
     )
-    who = orders.Identity(
-        initials=ward["discharged"].patient.initials, birth_year=1978
-    )
+    who = orders.Identity(initials=ward["discharged"].patient.initials, birth_year=1978)
     orders.sign_order(order=signed, identity=who, by=prescribed)
     version = Order.objects.get(pk=draft.pk).current.protocol_version_id
 
