@@ -188,8 +188,8 @@ def test_two_quick_taps_in_one_place_are_both_done_and_both_shown(
     page.watch.may_miss_a_place = True
     page.goto(f"/infusions/{morning.visit.pk}/prepare/")
 
-    page.evaluate("""() => document.querySelectorAll(
-        "#pre-premedication button[type=submit]").forEach((button) => button.click())""")
+    buttons = page.locator("#pre-premedication button[type=submit]")
+    buttons.evaluate_all("(all) => all.forEach((button) => button.click())")
 
     given = page.locator("#pre-premedication .got", has_text="given")
     expect(given).to_have_count(2)
