@@ -60,11 +60,15 @@ CORRECTIONS = [
     ("risk_factor", {"presence": Presence.ABSENT, "detail": ""}, "No", "Yes"),
     ("risk_factor", {"detail": "daily"}, "daily", "weekly"),
     ("lab", {"value": Decimal("86")}, "86", "68"),
-    ("lab", {"unit": "mg/dL"}, "mg/dL", "umol/L"),
+    ("lab", {"unit": "mg/dL"}, "mg/dL", "µmol/L"),
     ("lab", {"test": "haemoglobin"}, "haemoglobin", "creatinine"),
     ("consent", {"scope": "red cells"}, "red cells", "immunoglobulin"),
     ("consent", {"expires_on": date(2028, 6, 2)}, "2028", "2027"),
     ("consent", {"given": False}, "refused", "given"),
+    ("consent", {"witness": "L. Brandt"}, "L. Brandt", "Given"),
+    ("risk_factor", {"due_date": date(2027, 6, 2)}, "2 Jun 2027", "migraine"),
+    ("risk_factor", {"supervisor": "Dr Roth"}, "Dr Roth", "migraine"),
+    ("allergy", {"source": "Letter"}, "Letter", "Penicillin"),
 ]
 
 
@@ -209,7 +213,7 @@ def test_a_withdrawn_set_counts_nowhere(running, nurse, sign_in):
     assert "withdrawn" in page
     assert REASON in page
     board = client.get("/board/").content.decode()
-    assert "104" not in board
+    assert "104/78" not in board
     assert "rule V-09" not in board
 
 
