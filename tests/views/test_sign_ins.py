@@ -325,8 +325,8 @@ class TestSecondStep:
         enter(client, "prescriber")
         User.objects.filter(username="prescriber").update(is_active=False)
 
-        step(client, code=code())
-
+        assert step(client, code=code()).url == reverse("sign-in")
+        assert not Login.objects.exists()
         assert not is_in(client)
 
     def test_a_nurse_who_added_one_is_asked_too(self, client, nurse):
