@@ -292,6 +292,16 @@ class VitalsForm(ClinicForm):
             )
         elif data.get("partial_reason") == "other" and not data.get("partial_text"):
             self.add_error("partial_text", "Write the reason in words.")
+        elif not missing and self._new_words(data) and not self.errors:
+            self.add_error(
+                "partial_text",
+                "No number is missing, so these words would not be kept. Clear them.",
+            )
+
+    def _new_words(self, data: dict[str, Any]) -> bool:
+        """Whether words about a missing number were typed, not merely left as shown."""
+        words = data.get("partial_text")
+        return bool(words) and words != self.initial.get("partial_text")
 
     def _celsius(self, value: Decimal | None) -> Decimal | None:
         """The temperature in °C to one decimal, as it is kept; half goes up."""

@@ -377,7 +377,7 @@ def _append_resume(
         rate_ml_per_h=to_ml_per_h,
         by=by,
         read_back=read_back,
-        reason=reason if reason.code else Reason(code="protocol"),
+        reason=reason if reason.code else Reason(code="protocol", text=reason.text),
     )
 
 
