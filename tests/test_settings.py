@@ -91,6 +91,7 @@ def test_every_variable_that_is_read_is_explained():
 
     read = {"SECRET_KEY", "ALLOWED_HOSTS", "HTTPS", "CSRF_TRUSTED_ORIGINS"}
     read |= {"DATABASE_URL", "DATABASE_FILE", "DEBUG", "ADDRESS"}
+    read |= {"LOCK_AFTER_FAILURES", "LOCK_MINUTES", "CLIENT_ADDRESS_HEADER"}
     for name in read:
         assert f"\n{name}=" in explained
 
