@@ -163,7 +163,7 @@ def _card(chart: SessionChart) -> Card:
 def _group(chart: SessionChart) -> Group:
     act = chart.act
     due = act.at is not None and act.counts == "to"
-    if chart.state in (*URGENT, "paused"):
+    if chart.state in (*URGENT, "paused") or chart.is_volume_in:
         return Group.NOW
     if chart.session.stage not in (Stage.INFUSING, Stage.OBSERVING):
         return Group.AROUND

@@ -140,6 +140,11 @@ class RaisedFlag:
             return None
         return self.flag.event_time + timedelta(minutes=self.flag.escalate_minutes)
 
+    def unanswered_minutes(self, at: datetime) -> int | None:
+        """Whole minutes past the time by which it should have been answered."""
+        by = self.escalates_at
+        return None if by is None or at < by else int((at - by).total_seconds() // 60)
+
     @property
     def seen_again(self) -> list[FlagEvent]:
         """Later sets that showed the same finding."""
@@ -485,7 +490,7 @@ class SessionChart:
         if stage in (Stage.PLANNED, Stage.DISCHARGED, Stage.CANCELLED):
             return str(stage)
         loudest = self.open_flags[0].flag.priority if self.open_flags else None
-        if loudest == FlagPriority.HIGH:
+        if loudest == FlagPriority.HIGH or self.is_unanswered:
             return "flag-high"
         if loudest == FlagPriority.MEDIUM:
             return "flag-medium"
@@ -498,6 +503,18 @@ class SessionChart:
         if stage == Stage.INFUSING:
             return "paused" if self.running.state == "paused" else "running"
         return "preparing"
+
+    @property
+    def is_unanswered(self) -> bool:
+        """A medium or high flag waits past its time: the next act up (F5)."""
+        return any(
+            raised.unanswered_minutes(self.at) is not None for raised in self.loud_flags
+        )
+
+    @property
+    def is_volume_in(self) -> bool:
+        """The whole volume is in and the pump still runs: the end is due."""
+        return self.running.state == "running" and not self.left_ml
 
     @property
     def icon(self) -> str:
@@ -558,14 +575,19 @@ class SessionChart:
         if fault is not None and self.recorded_after(self.at):
             return fault
         if self.loud_flags:
-            return _flag_act(self.loud_flags[0])
+            return _flag_act(self.loud_flags[0], self.at)
         if fault is not None:
             return fault
+        if self.is_volume_in:
+            why = "the volume is in"
+            return NextAct("end", "End", at=self.ends_at, counts="since", why=why)
         if self.due is not None and self.due_state == "late":
             return NextAct("vitals", "Vitals", at=self.due.at, why=self.due.why)
         planned = self._planned_act(stage)
         waits = planned.counts == "to" and (planned.at is None or planned.at > self.at)
-        return _flag_act(self.open_flags[0]) if self.open_flags and waits else planned
+        if self.open_flags and waits:
+            return _flag_act(self.open_flags[0], self.at)
+        return planned
 
     def _planned_act(self, stage: str) -> NextAct:
         """What the course of the visit itself asks for next."""
@@ -592,8 +614,6 @@ class SessionChart:
             acts.append(NextAct("vitals", "Vitals", at=self.due.at, why=self.due.why))
         if self.ends_at is not None:
             acts.append(NextAct("end", "End", at=self.ends_at))
-        if not self.left_ml:
-            return NextAct("end", "End", at=self.at, why="the volume is in")
         return min(acts, key=lambda act: act.at or self.at)
 
     def _observing_act(self) -> NextAct:
@@ -627,8 +647,10 @@ ACT_WORDS = {
 }
 
 
-def _flag_act(raised: RaisedFlag) -> NextAct:
+def _flag_act(raised: RaisedFlag, at: datetime) -> NextAct:
     flag = raised.flag
+    over = raised.unanswered_minutes(at)
+    why = flag.headline if over is None else f"{over} min unanswered: {flag.headline}"
     number = ""
     if flag.action == FlagAction.REDUCE and flag.rate_to_ml_per_h is not None:
         number = (
@@ -640,7 +662,7 @@ def _flag_act(raised: RaisedFlag) -> NextAct:
         number=number,
         at=flag.event_time,
         counts="since",
-        why=flag.headline,
+        why=why,
     )
 
 

@@ -14,6 +14,7 @@ from sessions.models import InfusionSession, RateChange, VitalSigns
 from sessions.services.vitals import record_vitals
 from tests.factories.infusions import NORMAL, by, make_running, minutes
 from tests.factories.rates import make_rate
+from tests.factories.reports import Ward
 from tests.factories.vitals import make_vitals
 
 pytestmark = pytest.mark.django_db
@@ -254,3 +255,26 @@ def test_a_low_flag_holds_nothing_and_waits_its_turn(running, nurse):
     assert not early.loud_flags
     assert (early.state, early.act.key) == ("flag-low", "flag")
     assert due.act.key == "step"
+
+
+def test_when_the_volume_is_in_the_end_is_the_next_act_and_stays_where_it_was(running):
+    first, later = (
+        chart(running, minutes(60 * hours)) for hours in (24, 25)
+    )  # 300 mL at 21.6 mL/h take 13 h 53 min
+
+    assert first.is_volume_in
+    assert (first.act.key, first.act.why) == ("end", "the volume is in")
+    assert first.ends_at == later.ends_at == first.act.at
+    assert minutes(833) < first.ends_at < minutes(834)
+
+
+def test_a_flag_nobody_answered_in_time_is_shown_as_high(
+    clinic, running, nurse, prescriber
+):
+    Ward(clinic, nurse, prescriber).flag(running, 20, escalate_minutes=15)
+
+    before, after = chart(running, minutes(34)), chart(running, minutes(37))
+
+    assert (before.state, after.state) == ("flag-medium", "flag-high")
+    assert "unanswered" not in before.act.why
+    assert after.act.why.startswith("2 min unanswered: Systolic fell 24")

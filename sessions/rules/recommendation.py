@@ -196,6 +196,8 @@ class _Rates(NamedTuple):
 
 def _calls_for(action: Action, ordered: tuple[Finding, ...], rates: _Rates) -> str:
     words = ordered[0].calls_for if action > Action.CONTINUE else ""
+    if ordered and action > ordered[0].action:  # a reduction at the first rung
+        words = "a pause, because there is no lower rate, and a recheck"
     return "; ".join(part for part in (rates.change, words, rates.unchanged) if part)
 
 

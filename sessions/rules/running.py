@@ -44,6 +44,8 @@ STANDS_STILL = {PAUSE: "paused", STOP: "stopped", END: "ended"}
 class Running:
     """Where an infusion stands at one moment, from its recorded rate changes alone.
 
+    Once the volume is in, the projected ends are the moment it was in.
+
     `state` is `not_started`, `running`, `paused`, `stopped` or `ended`. `step` is the
     highest rung at or below the present rate; `None` when nothing runs or the rate
     is below the first rung. Projected ends are `None` unless it is running.
@@ -103,6 +105,23 @@ def volume_given_ml(events: Sequence[RateEvent], at: datetime) -> Fraction:
     return total
 
 
+def volume_in_at(events: Sequence[RateEvent], total_ml: Number) -> datetime | None:
+    """When the recorded rates had given the whole volume; None while some is left.
+
+    Rounded up to the microsecond.
+    """
+    left = exact(total_ml)
+    for event, after in zip(events, [*events[1:], None], strict=True):
+        rate = exact(_rate_of(event))
+        if rate == 0:
+            continue
+        full = event.at + _span(left * MINUTES_PER_HOUR / rate)
+        if after is None or full <= after.at:
+            return full
+        left -= rate * _seconds(after.at - event.at) / 3600
+    return None
+
+
 def _rate_of(event: RateEvent) -> Decimal:
     return Decimal(0) if event.kind in STANDS_STILL else event.ml_per_h
 
@@ -139,6 +158,11 @@ def running_state(
     rung, above = rung_at(rungs, rate), _above(rungs, rate)
     due = step_due_at(past, rungs, restart_minutes=restart_minutes)
     left = total - given
+    if left == 0:
+        on_ladder = held = volume_in_at(past, total)
+    else:
+        on_ladder = _end_on_ladder(at, rate, due, left, rungs)
+        held = _end_held(at, rate, left)
     return Running(
         state="running",
         rate_ml_per_h=rate,
@@ -149,8 +173,8 @@ def running_state(
         left_ml=to_decimal(total) - to_decimal(given),
         minutes_at_step=to_decimal(_seconds(at - since.at) / 60),
         step_due_at=due,
-        projected_end_on_ladder=_end_on_ladder(at, rate, due, left, rungs),
-        projected_end_held=_end_held(at, rate, left),
+        projected_end_on_ladder=on_ladder,
+        projected_end_held=held,
         next_rung=above,
         previous_rung=_below(rungs, rate),
     )

@@ -224,3 +224,11 @@ def test_the_published_recheck_of_a_mild_hypotension_is_five_minutes():
     call = judge(seen=(("dizzy", "mild"),)).recommendation
 
     assert call.recheck_minutes == 5
+
+
+def test_a_reduction_at_the_first_step_says_that_it_is_a_pause():
+    call = recommended(finding(Action.REDUCE), rate=at_step(1))
+
+    assert call.action is Action.PAUSE
+    assert "a pause, because there is no lower rate" in call.calls_for
+    assert "an act" not in call.calls_for

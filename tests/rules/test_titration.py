@@ -18,6 +18,7 @@ from sessions.catalogue.products import product, products
 from sessions.rules.dosing import Body, DosingError, DosingPolicy, Ordered
 from sessions.rules.labels import PATIENT_CLASSES, label_for
 from sessions.rules.ladders import Limit, ceiling, ladder
+from sessions.rules.running import volume_in_at
 from sessions.rules.sources import Source
 from sessions.rules.titration import (
     Plan,
@@ -777,3 +778,16 @@ def test_a_restart_is_never_the_old_rate(before, method):
     )
 
     assert 0 < proposed.ml_per_h < before
+
+
+def test_the_volume_is_in_when_the_recorded_rates_had_given_it():
+    nine = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    events = [
+        RateEvent(at=nine, ml_per_h=Decimal(60), kind="start"),
+        RateEvent(at=nine + timedelta(hours=1), ml_per_h=Decimal(0), kind="pause"),
+        RateEvent(at=nine + timedelta(hours=2), ml_per_h=Decimal(30), kind="resume"),
+    ]
+
+    assert volume_in_at(events, 60) == nine + timedelta(hours=1)
+    assert volume_in_at(events, 75) == nine + timedelta(hours=2, minutes=30)
+    assert volume_in_at(events[:2], 75) is None
