@@ -420,7 +420,8 @@ class PreviewForm(OrderForm):
         whole = self.cleaned_data
         for name in [n for n in whole if n.endswith("_key") and whole[n]]:
             row = name.removesuffix("_key")
-            if whole.get(f"{row}_dose") is None:
+            said = whole.get(f"{row}_dose") is not None
+            if not said or f"{row}_unit" not in whole or f"{row}_route" not in whole:
                 whole[name] = ""
         return super().medicines
 

@@ -128,7 +128,8 @@ def discharge(request: ClinicRequest, pk: int) -> HttpResponse:
             messages.success(request, "Discharged. The record is signed.")
             return redirect("infusion-record", pk)
     try:
-        criteria = preparation.criteria_of(chart) if chart.policy else None
+        judged = chart.policy is not None and chart.start is not None
+        criteria = preparation.criteria_of(chart) if judged else None
     except Refused:
         criteria = None
     context = {

@@ -76,3 +76,43 @@ def test_a_step_that_is_not_understood_saves_no_set_without_it(
 
     assert answer.status_code == 422
     assert VitalSigns.objects.filter(session=session).count() == 1
+
+
+def test_a_visit_that_never_started_is_not_discharged(clinic, other_clinic):
+    """Not even with the form of another visit."""
+    made = world.build(clinic, other_clinic)
+    browser = world.browser_of(made.users["nurse"])
+    for pk in made.ids["session"]:
+        answer = browser.post(
+            reverse("infusion-discharge", args=[pk]),
+            {"outcome": "died", "reason_code": "patient", "password": "wrong"},
+        )
+        assert answer.status_code in (302, 409, 422)
+
+
+@pytest.mark.parametrize("part", ["unit", "route", "dose"])
+def test_a_medicine_that_is_not_whole_costs_no_preview(clinic, other_clinic, part):
+    made = world.build(clinic, other_clinic)
+    browser = world.browser_of(made.users["prescriber"])
+    row = {
+        "before0_key": "cetirizine_1",
+        "before0_dose": "10",
+        "before0_unit": "mg",
+        "before0_route": "PO",
+    }
+
+    answer = browser.post(
+        reverse("order-preview", args=[made.ids["patient"][0]]),
+        {
+            "product": "privigen_10",
+            "regimen": "pi:1",
+            "dose_g_per_kg": "0.4",
+            "days": "1",
+            "interval_weeks": "4",
+            "cycles": "6",
+            **row,
+            f"before0_{part}": "no such thing",
+        },
+    )
+
+    assert answer.status_code in (200, 422)
