@@ -127,7 +127,7 @@ def planned_and_checked_in(page: Page, order: Order) -> InfusionSession:
     page.get_by_role("button", name="Plan these visits").click()
     expect(page.get_by_text("The visits are planned.")).to_be_visible()
     page.goto("/board/")
-    page.get_by_role("link", name="Visits of the day").click()
+    page.get_by_role("link", name="Visits", exact=True).click()
     page.get_by_role("link", name="Check in").click()
     page.get_by_role("radio", name="01").check()
     page.get_by_role("button", name="Check in").click()
