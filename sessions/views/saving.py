@@ -1,10 +1,11 @@
-"""From a form of the settings pages to one act, and to the status that answers."""
+"""From a form to one act, for pages that go on to another page when it is saved."""
 
 from collections.abc import Callable
 
-from sessions.access import ClinicRequest, actor
+from sessions.access import ClinicRequest
 from sessions.forms.base import ClinicForm
-from sessions.services.acts import Actor, KeyReused, Refused, Replayed, Stale, retried
+from sessions.services.acts import Actor
+from sessions.views.acting import attempt
 
 SAVED = 303
 """The act was done, now or by an earlier copy of this submission: go on (PRG)."""
@@ -17,16 +18,5 @@ def save(
 
     Answers `SAVED`, 422 for what can be corrected, 409 for what somebody else changed.
     """
-    if not form.is_valid():
-        return 422
-    try:
-        retried(do, actor(request, key=form.key, content=form.content))
-    except Replayed:
-        return SAVED
-    except (Stale, KeyReused) as refused:
-        form.add_refusal(refused)
-        return 409
-    except Refused as refused:
-        form.add_refusal(refused)
-        return 422
-    return SAVED
+    went = attempt(request, form, do)
+    return SAVED if went.saved else went.status
