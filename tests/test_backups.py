@@ -1,6 +1,5 @@
 """A backup made while the clinic works comes back row by row, or is refused (H32)."""
 
-import gc
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -8,7 +7,6 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from time import sleep
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -407,6 +405,24 @@ def test_the_commands_make_verify_and_restore(weighed, tmp_path, key_file, elsew
     assert len(rows_at(elsewhere)["infusions_weight"]) == 2
 
 
+@pytest.fixture
+def _apart(weighed, tmp_path, monkeypatch):
+    """The record in a file that no server or thread of another test has open."""
+    if POSTGRESQL:
+        return
+    live, apart = connection.settings_dict["NAME"], tmp_path / "apart.sqlite3"
+    with (
+        closing(sqlite3.connect(live)) as source,
+        closing(sqlite3.connect(apart)) as copy,
+    ):
+        source.backup(copy)
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(apart))
+    yield
+    connection.close()
+
+
+@pytest.mark.usefixtures("_apart")
 def test_a_record_that_comes_back_says_so(weighed, tmp_path, key_file):
     live = connection.settings_dict
     target = (
@@ -417,8 +433,6 @@ def test_a_record_that_comes_back_says_so(weighed, tmp_path, key_file):
     )
     path, _ = files.make(tmp_path, key=KEY, at=NINE)
     connection.close()
-    if not POSTGRESQL:
-        _wait_until_alone(target)
 
     call_command(
         "restore", str(path), f"--to={target}", f"--key-file={key_file}", "--replace"
@@ -428,21 +442,6 @@ def test_a_record_that_comes_back_says_so(weighed, tmp_path, key_file):
     with act("test", by=actor_of(AuditEntry.objects.get(sequence=1).user)):
         pass  # the record is in use again
     _drop_kept(target)
-
-
-def _wait_until_alone(target: str) -> None:
-    """Let threads of earlier tests give their connections back: a restore needs all."""
-    for _ in range(150):
-        gc.collect()
-        with closing(sqlite3.connect(target, timeout=0)) as held:
-            held.execute("PRAGMA locking_mode=EXCLUSIVE")
-            try:
-                held.execute("BEGIN EXCLUSIVE").connection.rollback()
-            except sqlite3.OperationalError:
-                sleep(0.1)
-            else:
-                return
-    raise AssertionError("another test still holds the database")
 
 
 def _drop_kept(target: str) -> None:
