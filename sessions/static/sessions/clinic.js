@@ -400,5 +400,10 @@
     if ($("form[data-dirty]")) event.preventDefault();
   });
 
+  // The list before Start, drawn anew: the cursor stands where the next act is.
+  const list = $(".pre");
+  const box = list && document.activeElement === document.body && onward(list);
+  if (box?.matches?.("input.box")) box.focus();
+
   tick();
 })();
