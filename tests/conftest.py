@@ -18,6 +18,14 @@ from sessions.models import Chair, Clinic, User
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright with the ORM
 
+
+def pytest_collection_modifyitems(items):
+    """A journey that fails is run once more, and counted: browsers share two cores."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 PASSWORD = "correct horse battery"
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
