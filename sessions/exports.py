@@ -2,18 +2,19 @@
 
 A file says about itself who asked for it, when, with which filters, how many rows it
 has and the SHA-256 of its rows, so that a part of it is never taken for the whole.
+`Table` is what is exported; here it becomes CSV, in `sessions.sheets` a workbook.
 """
 
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 
 from django.http import HttpResponse
-from django.utils import timezone
 
 from sessions.models import Clinic, User
 
@@ -24,105 +25,101 @@ BYTE_ORDER_MARK = "\ufeff"
 """Tells a spreadsheet that the text is UTF-8; it is no part of the hash."""
 
 Cell = str | int | Decimal | datetime | None
+CSV = "text/csv; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CsvFile:
-    """A finished file with what its audit row says about it."""
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Heads and rows as they leave the product, and what the file says about them.
+
+    `name` is the file's, without its ending; `about` are the filters and definitions.
+    """
 
     name: str
-    text: str
-    row_count: int
-    sha256: str
+    about: Sequence[tuple[str, Cell]] = ()
+    heads: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    clinic: Clinic
+    user: User
+    at: datetime
 
-    def response(self) -> HttpResponse:
-        """The file as a download that no browser keeps or shows in place."""
-        response = HttpResponse(self.text, content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="{self.name}"'
-        return response
+    @property
+    def row_count(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def content(self) -> str:
+        """Heads and rows as CSV, with CRLF at the ends of lines."""
+        body = io.StringIO()
+        writer = csv.writer(body, lineterminator="\r\n")
+        writer.writerow([neutral(head) for head in self.heads])
+        writer.writerows([cell_text(cell) for cell in row] for row in self.rows)
+        return body.getvalue()
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of heads and rows as CSV, the same whatever the file's format."""
+        return hashlib.sha256(self.content.encode()).hexdigest()
+
+    @property
+    def facts(self) -> list[tuple[str, Cell]]:
+        """What the file says about itself, line by line."""
+        local = self.at.astimezone(self.clinic.zone)
+        return [
+            *self.about,
+            ("Clinic", self.clinic.name),
+            ("Requested by", f"{self.user.name} ({self.user.username})"),
+            ("Requested at", f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}"),
+            ("Requested at, UTC", self.at),
+            ("Rows", self.row_count),
+        ]
+
+    @property
+    def text(self) -> str:
+        """The whole CSV: the facts, an empty line, the heads and the rows.
+
+        The hash is over everything after the first empty line.
+        """
+        head = io.StringIO()
+        lines = csv.writer(head, lineterminator="\r\n")
+        hashed = ("SHA-256 of everything after the empty line", self.sha256)
+        for label, value in (*self.facts, hashed):
+            lines.writerow([neutral(label), one_line(cell_text(value))])
+        return f"{BYTE_ORDER_MARK}{head.getvalue()}\r\n{self.content}"
+
+    def csv(self) -> HttpResponse:
+        return download(self.text, kind=CSV, name=f"{self.name}.csv")
 
 
-def csv_file(
-    *,
-    name: str,
-    about: Iterable[tuple[str, Cell]],
-    heads: Sequence[str],
-    rows: Iterable[Sequence[Cell]],
-    clinic: Clinic,
-    user: User,
-    at: datetime,
-) -> CsvFile:
-    """Write a file: what it is about, an empty line, the heads and the rows.
-
-    The hash is over heads and rows as UTF-8 with CRLF at the ends of lines, that is
-    over everything after the first empty line.
-    """
-    body, count = io.StringIO(), 0
-    writer = csv.writer(body, lineterminator="\r\n")
-    writer.writerow([neutral(head) for head in heads])
-    for row in rows:
-        writer.writerow([cell_text(cell) for cell in row])
-        count += 1
-    content = body.getvalue()
-    digest = hashlib.sha256(content.encode()).hexdigest()
-    local = at.astimezone(clinic.zone)
-    head = io.StringIO()
-    lines = csv.writer(head, lineterminator="\r\n")
-    for label, value in (
-        *about,
-        ("Clinic", clinic.name),
-        ("Requested by", f"{user.name} ({user.username})"),
-        ("Requested at", f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}"),
-        ("Requested at, UTC", at),
-        ("Rows", count),
-        ("SHA-256 of everything after the empty line", digest),
-    ):
-        text = cell_text(value)
-        lines.writerow([neutral(label), " ".join(text.split()) if text else "–"])
-    return CsvFile(
-        name=name,
-        text=f"{BYTE_ORDER_MARK}{head.getvalue()}\r\n{content}",
-        row_count=count,
-        sha256=digest,
-    )
+def download(content: str | bytes, *, kind: str, name: str) -> HttpResponse:
+    """A file as a download that no browser keeps or shows in place."""
+    response = HttpResponse(content, content_type=kind)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
-def csv_response(
-    name: str,
-    heads: Sequence[str],
-    rows: Iterable[Sequence[Cell]],
-    *,
-    clinic: Clinic,
-    user: User,
-    at: datetime | None = None,
-    about: Iterable[tuple[str, Cell]] = (),
-) -> HttpResponse:
-    """The same as one answer, for lists whose audit row is written elsewhere."""
-    return csv_file(
-        name=name,
-        about=about,
-        heads=heads,
-        rows=rows,
-        clinic=clinic,
-        user=user,
-        at=at or timezone.now(),
-    ).response()
+def one_line(text: str) -> str:
+    """A value of the facts: no line of it can be taken for the end of them."""
+    return " ".join(text.split()) or "–"
 
 
 def cell_text(value: Cell) -> str:
     """A cell as the file has it: a number bare, a moment in UTC, words neutral."""
+    return neutral(value) if isinstance(value, str) else plain_cell(value)
+
+
+def plain_cell(value: Cell) -> str:
+    """A cell's words, for a format in which words are never taken for a formula."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int):
-        return str(value)
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, datetime):
         moment = value.astimezone(UTC)
         return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return neutral(str(value))
+    return str(value)
 
 
 def neutral(text: str) -> str:
@@ -131,5 +128,10 @@ def neutral(text: str) -> str:
     Spaces before the first character do not hide it; the words stay whole, however
     long they are.
     """
+    return f"'{text}" if would_calculate(text) else text
+
+
+def would_calculate(text: str) -> bool:
+    """Whether a sheet that guesses would take these words for a formula."""
     first = next((c for c in text if c in "\t\r\n" or not c.isspace()), "")
-    return f"'{text}" if first in STARTS_A_FORMULA and first else text
+    return bool(first) and first in STARTS_A_FORMULA

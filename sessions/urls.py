@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from sessions.sheets import xlsx
 from sessions.views import (
     alarms,
     audit,
@@ -73,9 +74,16 @@ urlpatterns = [
     path("reports/<slug:key>/print/", reports.printed, name="report-print"),
     path("reports/<slug:key>/export/", reports.export, name="report-export"),
     # audit
+    path(
+        "reports/<slug:key>/export/xlsx/",
+        reports.export,
+        {"write": xlsx},
+        name="report-export-xlsx",
+    ),
     path("audit/", audit.entries, name="audit"),
     path("audit/export/", audit.export, name="audit-export"),
     # patients
+    path("audit/export/xlsx/", audit.export, {"write": xlsx}, name="audit-export-xlsx"),
     path("patients/", patients.patients, name="patients"),
     path("patients/new/", patients.register, name="patient-register"),
     path("patients/import/", patients.import_file, name="patient-import"),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.exports import BYTE_ORDER_MARK, cell_text, csv_file, neutral
+from sessions.exports import BYTE_ORDER_MARK, Table, cell_text, neutral
 
 AT = datetime(2026, 6, 1, 9, 30, 5, tzinfo=UTC)
 CLINIC = SimpleNamespace(name="Riverside Infusion", zone=ZoneInfo("Europe/London"))
@@ -20,8 +20,8 @@ ADMIN = SimpleNamespace(name="Robin Clarke", username="admin")
 
 
 def written(rows, about=(), heads=("Name", "Per 100")):
-    return csv_file(
-        name="list.csv",
+    return Table(
+        name="list",
         about=about,
         heads=heads,
         rows=rows,

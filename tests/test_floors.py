@@ -21,6 +21,7 @@ BELOW = {
     "board": MEMORY | {"charts", "board"},
     "reports": MEMORY | {"charts", "reports"},
     "exports": MEMORY | {"charts", "reports", "exports"},
+    "sheets": MEMORY | {"exports", "sheets"},
 }
 OUTSIDE_OF_RULES = {"django", "datetime.now", "time", "os", "pathlib", "ivig_clinic"}
 

@@ -59,7 +59,12 @@ def verify_chain(
     return ChainCheck(rows=rows, head_hash=head)
 
 
-def exported(*, by: Actor, filters: str, rows: int, sha256: str) -> None:
+def exported(*, by: Actor, filters: str, rows: int, sha256: str, format: str) -> None:
     """Write down that rows of the audit were taken along, which and how many."""
     with act("audit.export", by=by) as done:
-        done.detail |= {"filters": filters, "rows": rows, "sha256": sha256}
+        done.detail |= {
+            "filters": filters,
+            "rows": rows,
+            "sha256": sha256,
+            "format": format,
+        }

@@ -1,12 +1,14 @@
-"""The audit, for those who may read it: filtered, page by page, and as CSV."""
+"""The audit, for those who may read it: filtered, page by page, and as a file."""
 
 import json
+from collections.abc import Callable
 
 from django.core.paginator import Paginator
+from django.http import HttpResponse
 from django.shortcuts import render
 
 from sessions.access import access, actor
-from sessions.exports import csv_file
+from sessions.exports import Table
 from sessions.forms.audit import AuditFilter, act_words, kind_words
 from sessions.models import AuditEntry, instant
 from sessions.services.audit import exported
@@ -32,22 +34,34 @@ def entries(request):
 
 
 @access("view_audit", methods=("POST",))
-def export(request):
-    """The rows found, as CSV; that they were taken along is itself an act."""
+def export(request, write: Callable[[Table], HttpResponse] = Table.csv):
+    """The rows found, as a file; that they were taken along is itself an act."""
     form = AuditFilter(request.POST, clinic=request.clinic)
     by = actor(request)
     local = by.at.astimezone(request.clinic.zone)
-    file = csv_file(
-        name=f"audit-{local:%Y-%m-%d}.csv",
-        about=[("Report", "Audit"), ("Filters", form.query or "none")],
+    zone = request.clinic.time_zone
+    found = _found(request, form).iterator(chunk_size=500)
+    file = Table(
+        name=f"audit-{local:%Y-%m-%d}",
+        about=[
+            ("Report", "Audit"),
+            ("Filters", form.query or "none"),
+            ("Times", f"in UTC; days of the filters begin at midnight in {zone}"),
+        ],
         heads=HEADS,
-        rows=map(_cells, _found(request, form).iterator(chunk_size=500)),
+        rows=[_cells(row) for row in found],
         clinic=request.clinic,
         user=request.user,
         at=by.at,
     )
-    exported(by=by, filters=form.query, rows=file.row_count, sha256=file.sha256)
-    return file.response()
+    exported(
+        by=by,
+        filters=form.query,
+        rows=file.row_count,
+        sha256=file.sha256,
+        format=write.__name__,
+    )
+    return write(file)
 
 
 def readable(detail: dict, prefix: str = "") -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from sessions.access import ClinicRequest, access, actor
-from sessions.exports import CsvFile, csv_file
+from sessions.exports import Table
 from sessions.forms.reports import ReactionForm, ReductionForm, ReportForm, VitalsForm
 from sessions.reports import reactions, reductions, vitals
 from sessions.reports.drawing import Picture, picture
@@ -77,7 +77,7 @@ class Asked:
     at: datetime
     scope: Scope | None = None
     report: Report | None = None
-    file: CsvFile | None = None
+    file: Table | None = None
     picture: Picture | None = None
     context: dict = field(default_factory=dict)
 
@@ -108,13 +108,15 @@ def printed(request: ClinicRequest, key: str) -> HttpResponse:
 
 
 @access("export_report")
-def export(request: ClinicRequest, key: str) -> HttpResponse:
-    """The same as CSV."""
+def export(
+    request: ClinicRequest, key: str, write: Callable[[Table], HttpResponse] = Table.csv
+) -> HttpResponse:
+    """The same as a file: CSV, or a workbook."""
     asked = _ask(request, key)
     if asked.file is None:
         return render(request, "reports/report.html", asked.context, status=422)
-    _seen(request, asked, "report.export")
-    return asked.file.response()
+    _seen(request, asked, "report.export", format=write.__name__)
+    return write(asked.file)
 
 
 def _ask(request: ClinicRequest, key: str) -> Asked:
@@ -153,7 +155,7 @@ def _ask(request: ClinicRequest, key: str) -> Asked:
     return asked
 
 
-def _file(request: ClinicRequest, scope: Scope, report: Report) -> CsvFile:
+def _file(request: ClinicRequest, scope: Scope, report: Report) -> Table:
     about = [
         ("Report", report.title),
         ("Period", f"{scope.days}, whole days in {scope.clinic.time_zone}"),
@@ -164,8 +166,8 @@ def _file(request: ClinicRequest, scope: Scope, report: Report) -> CsvFile:
         *report.definitions,
         ("Caution", report.caution),
     ]
-    return csv_file(
-        name=f"{report.key}-{scope.first}-to-{scope.last}.csv",
+    return Table(
+        name=f"{report.key}-{scope.first}-to-{scope.last}",
         about=about,
         heads=report.heads,
         rows=report.file_rows,
@@ -175,7 +177,7 @@ def _file(request: ClinicRequest, scope: Scope, report: Report) -> CsvFile:
     )
 
 
-def _seen(request: ClinicRequest, asked: Asked, action: str) -> None:
+def _seen(request: ClinicRequest, asked: Asked, action: str, **more: str) -> None:
     """Write down who looked at which numbers, or took them along."""
     if asked.scope is None or asked.file is None:
         return
@@ -189,4 +191,5 @@ def _seen(request: ClinicRequest, asked: Asked, action: str) -> None:
         period=asked.scope.days,
         rows=asked.file.row_count,
         sha256=asked.file.sha256,
+        **more,
     )

@@ -3,6 +3,7 @@
 import csv
 import io
 
+import openpyxl
 import pytest
 from django.apps import apps
 from django.db import connection, models
@@ -11,6 +12,7 @@ from django.urls import reverse
 from sessions import storage
 from sessions.exports import STARTS_A_FORMULA
 from sessions.models.fields import Choice
+from sessions.sheets import XLSX
 from tests.hostile import canaries, pages, world
 
 KEYS = {
@@ -68,10 +70,8 @@ def walk(made: world.World):
     for address, allowed, url in made.addresses("GET"):
         for role in allowed[:1] if address.kinds else allowed:
             yield url, role, browsers[role].get(url)
-    answer = browsers["admin"].post(
-        reverse("audit-export"), {"submission_key": "", "format": "csv"}
-    )
-    yield reverse("audit-export"), "admin", answer
+    for name in ("audit-export", "audit-export-xlsx"):
+        yield reverse(name), "admin", browsers["admin"].post(reverse(name))
 
 
 def problems(made: world.World) -> list[str]:
@@ -79,6 +79,9 @@ def problems(made: world.World) -> list[str]:
     for url, role, answer in walk(made):
         kind = answer.headers.get("Content-Type", "")
         if answer.streaming or answer.status_code >= 300:
+            continue
+        if kind == XLSX:
+            found += [f"{url} for {role}: {each}" for each in formulas_of(answer)]
             continue
         text = answer.content.decode()
         if "html" in kind:
@@ -100,6 +103,18 @@ def formulas(text: str) -> list[str]:
         for row in rows
         for cell in row
         if cell.lstrip(" ")[:1] in STARTS_A_FORMULA and not _is_number(cell)
+    ]
+
+
+def formulas_of(answer) -> list[str]:
+    """Cells of a workbook that would calculate or lead somewhere."""
+    book = openpyxl.load_workbook(io.BytesIO(answer.content))
+    return [
+        f"{sheet.title}!{cell.coordinate}: {cell.value}"
+        for sheet in book
+        for row in sheet.iter_rows()
+        for cell in row
+        if cell.data_type not in ("s", "n") or cell.hyperlink
     ]
 
 

@@ -2,13 +2,16 @@
 
 import csv
 import hashlib
+import io
 from datetime import timedelta
 
+import openpyxl
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.urls import reverse
 
+from sessions.exports import cell_text
 from sessions.models import AuditEntry
 from sessions.services.acts import Actor, act
 from sessions.storage import drop_triggers, install_triggers
@@ -79,6 +82,25 @@ def test_the_export_holds_the_rows_shown_and_is_itself_an_act(archive, nurse):
     entry = AuditEntry.objects.last()
     assert entry.action == "audit.export"
     assert hashlib.sha256(body.encode()).hexdigest() in entry.detail
+
+
+def test_the_workbook_holds_the_same_rows_and_is_an_act_too(archive, nurse):
+    as_csv = archive.post(reverse("audit-export"), {"user": nurse.pk})
+    answer = archive.post(reverse("audit-export-xlsx"), {"user": nurse.pk})
+    book = openpyxl.load_workbook(io.BytesIO(answer.content))
+
+    _, _, body = as_csv.content.decode().partition("\r\n\r\n")
+    rows = [["" if v is None else v for v in row] for row in book["Rows"].values]
+    assert [[cell_text(cell) for cell in row] for row in rows] == list(
+        csv.reader(body.splitlines())
+    )
+    about = dict(book["About"].values)
+    assert about["Filters"] == f"user={nurse.pk}&"
+    assert about["Times"] == "in UTC; days of the filters begin at midnight in UTC"
+    entry = AuditEntry.objects.last()
+    assert entry.action == "audit.export"
+    assert '"format": "xlsx"' in entry.detail
+    assert about["SHA-256 of the rows as CSV, heads included"] in entry.detail
 
 
 def test_the_command_says_that_the_chain_is_unbroken(archive, capsys):

@@ -7,13 +7,16 @@ import io
 import json
 import re
 from datetime import timedelta
+from decimal import Decimal
 
+import openpyxl
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from sessions.exports import cell_text
 from sessions.models import AuditEntry
 from tests.factories.reports import Ward
 
@@ -72,6 +75,21 @@ def file_of(response) -> tuple[dict, list[list[str]], str]:
     )
 
 
+def sheets_of(response) -> tuple[list[list], dict]:
+    """The first sheet with numbers exact to their places, and the second as a dict."""
+    book = openpyxl.load_workbook(io.BytesIO(response.content))
+    rows = [
+        [
+            Decimal(f"{cell.value:.{len(cell.number_format.partition('.')[2])}f}")
+            if isinstance(cell.value, float)
+            else cell.value
+            for cell in row
+        ]
+        for row in book["Rows"].iter_rows()
+    ]
+    return rows, {row[0].value: row[1].value for row in book["About"].iter_rows()}
+
+
 @pytest.mark.parametrize("who", MAY_VIEW)
 def test_those_who_review_see_every_report(sign_in, request, who, told):
     client = sign_in(request.getfixturevalue(who))
@@ -85,7 +103,7 @@ def test_those_who_review_see_every_report(sign_in, request, who, told):
 def test_a_nurse_sees_no_report(sign_in, nurse):
     client = sign_in(nurse)
 
-    for name in ("report", "report-print", "report-export"):
+    for name in ("report", "report-print", "report-export", "report-export-xlsx"):
         for key in KEYS:
             assert client.get(reverse(name, args=[key])).status_code == 403
     assert client.get(reverse("reports")).status_code == 403
@@ -115,7 +133,7 @@ def test_signed_out_nobody_sees_a_report(client, clinic):
 def test_a_report_that_does_not_exist_is_not_there(sign_in, admin):
     client = sign_in(admin)
 
-    for name in ("report", "report-print", "report-export"):
+    for name in ("report", "report-print", "report-export", "report-export-xlsx"):
         assert client.get(reverse(name, args=["nothing"])).status_code == 404
 
 
@@ -139,6 +157,12 @@ def test_page_file_and_print_have_the_same_numbers(sign_in, admin, told, key):
     assert about["SHA-256 of everything after the empty line"] == digest
     assert digest in page
     assert digest in paper
+    answer = client.get(reverse("report-export-xlsx", args=[key]) + days())
+    sheet, told_of_itself = sheets_of(answer)
+    assert [[cell_text(cell) for cell in row] for row in sheet] == rows
+    assert told_of_itself["SHA-256 of the rows as CSV, heads included"] == digest
+    assert int(told_of_itself["Rows"]) == len(rows) - 1
+    assert told_of_itself["Period"] == about["Period"]
 
 
 def test_the_file_says_what_was_asked_and_found(sign_in, admin, told):
@@ -196,7 +220,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("query", HOSTILE)
-@pytest.mark.parametrize("name", ["report", "report-print", "report-export"])
+@pytest.mark.parametrize(
+    "name", ["report", "report-print", "report-export", "report-export-xlsx"]
+)
 def test_what_is_not_on_the_list_is_refused_with_the_form(
     sign_in, admin, clinic, name, query
 ):
@@ -246,6 +272,7 @@ def test_another_clinics_rows_are_on_no_page(sign_in, stranger, told, key):
         ("report", "report.view"),
         ("report-print", "report.print"),
         ("report-export", "report.export"),
+        ("report-export-xlsx", "report.export"),
     ],
 )
 def test_every_look_and_every_file_is_in_the_audit(sign_in, admin, told, name, action):
