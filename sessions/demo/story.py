@@ -23,7 +23,8 @@ from sessions.demo.world import (
 )
 from sessions.models import Clinic, Order, Patient, Presence, Purpose
 from sessions.services import infusions, orders, patients
-from sessions.services.orders import Choices, Identity, MedicineChoice, Telephone
+from sessions.services.order_plans import Choices, MedicineChoice
+from sessions.services.orders import Identity, Telephone
 
 ZONES = (
     *("Europe/Dublin", "America/New_York", "America/Los_Angeles"),

@@ -14,7 +14,7 @@ from sessions.management.strict_arguments import Once, StrictCommand, refuse
 from sessions.models import Clinic, ProtocolVersion
 from sessions.rules.dosing_policy import DosingPolicy
 from sessions.rules.policy import Policy
-from sessions.services import orders, protocols
+from sessions.services import order_plans, protocols
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def chosen_policy(
     if found is not None and place is not None:
         return Chosen(
             policy=found.policy,
-            dosing=orders.dosing_policy(place, found),
+            dosing=order_plans.dosing_policy(place, found),
             clinic=place,
         )
     shipped = default_policy()

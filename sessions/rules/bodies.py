@@ -50,6 +50,12 @@ def change_percent(new: Decimal, old: Decimal) -> Fraction:
     return (exact(new) - exact(old)) * 100 / exact(old)
 
 
+def looks_like_pounds(weight_kg: Decimal, last_kg: Decimal) -> bool:
+    """Whether one of two weights of a person may be pounds typed for kilograms."""
+    ratio = exact(weight_kg) / exact(last_kg)
+    return any(low <= ratio <= high for low, high in (LB_FOR_KG, KG_FOR_LB))
+
+
 def weight_questions(
     weight_kg: Decimal,
     *,
@@ -81,11 +87,9 @@ def weight_questions(
 
 
 def _compared(weight_kg: Decimal, last_kg: Decimal, most: Decimal) -> list[str]:
-    ratio = exact(weight_kg) / exact(last_kg)
     both = f"{plain(weight_kg)} kg, last {plain(last_kg)} kg"
-    for low, high in (LB_FOR_KG, KG_FOR_LB):
-        if low <= ratio <= high:
-            return [f"{both}: is this lb or kg? Only kg may be entered."]
+    if looks_like_pounds(weight_kg, last_kg):
+        return [f"{both}: is this lb or kg? Only kg may be entered."]
     change = change_percent(weight_kg, last_kg)
     if abs(change) >= most:
         word = "more" if change > 0 else "less"

@@ -39,7 +39,7 @@ from sessions.models import (
     WarningReason,
 )
 from sessions.rules.quantities import plain
-from sessions.services import preparation, vials
+from sessions.services import departure, gate, preparation, vials
 from sessions.services.acts import Actor, Refused, Stale, act
 from sessions.services.sign_ins import confirm_password
 
@@ -370,7 +370,7 @@ def confirm_weight(*, session: InfusionSession, by: Actor) -> GateOverride:
             raise Refused("No weight is on record: weigh the patient.")
         row = GateOverride.objects.create(
             session=header,
-            rule=preparation.WEIGHT_CONFIRMED,
+            rule=gate.WEIGHT_CONFIRMED,
             reason_code="confirmed",
             found=preparation.weight_words(weight, header.clinic.zone),
             **by.stamp(),
@@ -427,7 +427,7 @@ def override_gate(
         hold = next((hold for hold in prepared.holds if hold.rule == rule), None)
         if hold is None:
             raise Refused("This no longer holds the Start. Look at the list again.")
-        if hold.kind == preparation.TO_DO:
+        if hold.kind == gate.TO_DO:
             raise Refused("This has to be done; nobody can override it.")
         if not by.user.may("override_hard_stop"):
             raise Refused("Only a prescriber can override a hard stop.")
@@ -449,7 +449,7 @@ def _require_reason(
 
 def _append_override(
     header: InfusionSession,
-    hold: preparation.Hold,
+    hold: gate.Hold,
     reason_code: str,
     reason_text: str,
     *,
@@ -616,7 +616,7 @@ def append_end(
             field="event_time",
         )
     given, total = chart.volume_ml, chart.total_ml
-    early = given < total * (1 - preparation.SHORT_OF_DOSE)
+    early = given < total * (1 - departure.SHORT_OF_DOSE)
     if early and reason_code == EndReason.COMPLETED:
         raise Refused(
             f"By the recorded rates {plain(given, 1)} of {plain(total)} mL are in. "
@@ -667,7 +667,7 @@ def discharge(
     with act("infusion.discharge", by=by, patient=session.patient) as done:
         header = locked(session, seen_version)
         _require_stage(header, (Stage.OBSERVING,))
-        unmet = [c for c in preparation.criteria(header, at=by.at) if not c.met]
+        unmet = [c for c in departure.criteria(header, at=by.at) if not c.met]
         leaves = outcome in LEAVES_UNFINISHED
         if leaves and not reason_text.strip():
             raise Refused("Say what happened.", field="reason_text")

@@ -1,52 +1,25 @@
-"""The end of an infusion, the discharge, the record, and a visit entered in error."""
+"""The end of an infusion, the discharge, and a visit entered in error."""
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from sessions.access import ClinicRequest, access, actor, session_in_reach
+from sessions.access import ClinicRequest, access, session_in_reach
 from sessions.charts import chart_of
-from sessions.drawing import draw
 from sessions.forms.infusions import (
     DischargeForm,
     EndForm,
     ErrorForm,
 )
 from sessions.models import (
-    DischargeReason,
-    EndReason,
-    HardStopReason,
     Outcome,
-    RateReason,
-    ResumeReason,
     Stage,
-    WarningReason,
 )
-from sessions.services import infusions, preparation
-from sessions.services.acts import Refused, view_of
-from sessions.services.records import record_of
-from sessions.views.preparation import answer_words
+from sessions.services import departure, infusions
+from sessions.services.acts import Refused
 from sessions.views.saving import SAVED, save
 from sessions.views.visits import banner_of
-
-REASONS = (
-    dict(ResumeReason.choices)
-    | dict(RateReason.choices)
-    | dict(EndReason.choices)
-    | {
-        "planned": "As planned",
-        "tolerated": "Tolerated",
-        "protocol": "As the protocol proposes",
-        "flag": "Answer to a flag",
-    }
-)
-"""Every coded reason of a rate or its end in words, for the record."""
-GATE_REASONS = (
-    dict(DischargeReason.choices)
-    | dict(HardStopReason.choices)
-    | dict(WarningReason.choices)
-)
 
 
 @access("chart", methods=("GET", "POST"))
@@ -57,7 +30,7 @@ def end(request: ClinicRequest, pk: int) -> HttpResponse:
         return redirect("infusion-detail", pk)
     at = timezone.now()
     chart = chart_of(session, at=at)
-    whole = chart.volume_ml >= chart.total_ml * (1 - preparation.SHORT_OF_DOSE)
+    whole = chart.volume_ml >= chart.total_ml * (1 - departure.SHORT_OF_DOSE)
     form = EndForm(
         request.POST if request.method == "POST" else None,
         clinic=request.clinic,
@@ -129,7 +102,7 @@ def discharge(request: ClinicRequest, pk: int) -> HttpResponse:
             return redirect("infusion-record", pk)
     try:
         judged = chart.policy is not None and chart.start is not None
-        criteria = preparation.criteria_of(chart) if judged else None
+        criteria = departure.criteria_of(chart) if judged else None
     except Refused:
         criteria = None
     context = {
@@ -142,32 +115,6 @@ def discharge(request: ClinicRequest, pk: int) -> HttpResponse:
         "now": at,
     }
     return render(request, "infusions/discharge.html", context, status=status)
-
-
-@access("view_patient")
-def show_record(request: ClinicRequest, pk: int) -> HttpResponse:
-    """One visit on paper: planned against actual, and all that happened (H4)."""
-    session = session_in_reach(request, pk)
-    at = timezone.now()
-    view_of(
-        "session.print", by=actor(request), subject=session, patient=session.patient
-    )
-    record = record_of(session, at=at)
-    context = {
-        "session": session,
-        "record": record,
-        "checked": answer_words(session, record.chart.screening),
-        "drawing": draw(record.chart) if record.chart.rates else None,
-        "reasons": REASONS,
-        "gate_reasons": GATE_REASONS,
-        "may_chart": request.user.may("chart"),
-        "banner": banner_of(
-            session,
-            weight=record.chart.start.weight if record.chart.start else None,
-        ),
-        "now": at,
-    }
-    return render(request, "infusions/record.html", context)
 
 
 @access("chart", methods=("GET", "POST"))

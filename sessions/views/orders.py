@@ -44,9 +44,10 @@ from sessions.rules.policy import Policy
 from sessions.rules.quantities import plain
 from sessions.rules.thresholds import Person
 from sessions.rules.words import shortest
-from sessions.services import orders, protocols
+from sessions.services import order_plans, orders, protocols
 from sessions.services.acts import Refused, view_of
-from sessions.services.orders import Choices, Identity, MedicineChoice, Telephone
+from sessions.services.order_plans import Choices, MedicineChoice
+from sessions.services.orders import Identity, Telephone
 from sessions.services.sign_ins import confirm_password
 from sessions.views.saving import SAVED, save
 
@@ -178,7 +179,7 @@ def _says(order: Order, weight, limit, at, today):
             words,
         )
     if weight and limit is not None:
-        change = orders.change_between(version.weight_kg, weight.weight_kg, limit)
+        change = order_plans.change_between(version.weight_kg, weight.weight_kg, limit)
         if change.crossed:
             yield "flag-medium", "medium", "weight changed: verify again"
 
@@ -379,14 +380,14 @@ def _standing(regimen: Regimen, product_key: str) -> str:
 
 def _previewed(patient, choices: Choices, clinic, at) -> dict[str, Any]:
     try:
-        facts = orders.facts_for(patient, choices, clinic, at)
-        made = orders.plan_from(facts, patient, choices, clinic, at)
+        facts = order_plans.facts_for(patient, choices, clinic, at)
+        made = order_plans.plan_from(facts, patient, choices, clinic, at)
     except Refused as refused:
         return {"refused": refused.message}
-    extra = orders.medicine_warnings(patient, choices.medicines)
+    extra = order_plans.medicine_warnings(patient, choices.medicines)
     made = replace(made, warnings=(*made.warnings, *extra))
     return {
-        "plan": orders.document_of(made, facts, choices),
+        "plan": order_plans.document_of(made, facts, choices),
         "interval_weeks": choices.interval_weeks,
         "cycles": choices.cycles,
         "reason": choices.reason,
@@ -465,7 +466,7 @@ def _version_context(version: OrderVersion) -> dict[str, Any]:
 def _weight_change(order, version, weight):
     if weight is None or order.status in CLOSED:
         return None
-    change = orders.weight_change(version, weight.weight_kg)
+    change = order_plans.weight_change(version, weight.weight_kg)
     return change if change.crossed else None
 
 

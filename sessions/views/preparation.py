@@ -41,8 +41,9 @@ from sessions.models import (
 from sessions.rules.quantities import plain
 from sessions.services import infusions, patients, preparation
 from sessions.services.acts import Actor, view_of
+from sessions.services.gate import asks_pregnancy
 from sessions.services.medicines import Offer
-from sessions.services.preparation import AS_USUAL, Preparation, asks_pregnancy
+from sessions.services.preparation import AS_USUAL, Preparation
 from sessions.services.vials import pack_of, recent_lots
 from sessions.services.vitals import record_vitals
 from sessions.views.saving import SAVED, save

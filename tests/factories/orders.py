@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from sessions.models import Allergy, Height, Order, Patient, RiskFactor, User, Weight
 from sessions.services import orders
-from sessions.services.orders import Choices, Identity
+from sessions.services.order_plans import Choices
+from sessions.services.orders import Identity
 from tests.conftest import NINE
 from tests.factories.protocols import actor
 

@@ -12,7 +12,16 @@ from sessions.models import (
     ProtocolVersion,
     User,
 )
-from sessions.services import infusions, orders, patients, preparation, protocols, vials
+from sessions.services import (
+    gate,
+    infusions,
+    order_plans,
+    orders,
+    patients,
+    preparation,
+    protocols,
+    vials,
+)
 from sessions.services.acts import Actor
 from sessions.services.vitals import record_vitals
 
@@ -97,7 +106,7 @@ def active_order(
         "expires_on": (at + timedelta(days=200)).date(),
     } | choices
     order = orders.draft_order(
-        patient=patient, choices=orders.Choices(**chosen), by=by(prescriber, at)
+        patient=patient, choices=order_plans.Choices(**chosen), by=by(prescriber, at)
     )
     who = orders.Identity(initials=patient.initials, birth_year=patient.birth_date.year)
     orders.sign_order(order=order, identity=who, by=by(prescriber, at))
@@ -106,8 +115,8 @@ def active_order(
     return order
 
 
-def premedication(**values) -> orders.MedicineChoice:
-    return orders.MedicineChoice(
+def premedication(**values) -> order_plans.MedicineChoice:
+    return order_plans.MedicineChoice(
         **{
             "purpose": "before",
             "medicine_key": "cetirizine_1",
@@ -121,8 +130,8 @@ def premedication(**values) -> orders.MedicineChoice:
     )
 
 
-def as_needed(**values) -> orders.MedicineChoice:
-    return orders.MedicineChoice(
+def as_needed(**values) -> order_plans.MedicineChoice:
+    return order_plans.MedicineChoice(
         **{
             "purpose": "as_needed",
             "medicine_key": "acetaminophen_4",
@@ -286,7 +295,7 @@ class Morning:
         self.visit = started(self.visit, nurse=self.nurse, at=moment)
         return self.visit
 
-    def holds(self, *, after: float = 0) -> list[preparation.Hold]:
+    def holds(self, *, after: float = 0) -> list[gate.Hold]:
         moment = self.at + timedelta(minutes=after)
         return preparation.prepare(fresh(self.visit), at=moment).holds
 

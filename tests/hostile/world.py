@@ -13,7 +13,7 @@ from django.utils import timezone
 from sessions import roles
 from sessions.middleware import LAST_SEEN, SECOND_FACTOR, SIGNED_IN_AT
 from sessions.models import Clinic, EndReason, User
-from sessions.services import infusions, orders, rates
+from sessions.services import infusions, order_plans, orders, rates
 from tests.conftest import make_user
 from tests.factories import visits
 from tests.test_access_matrix import ADDRESSES, visit_with_everything
@@ -100,7 +100,7 @@ def _orders(world: World, doctor: User, active, at: datetime) -> None:
     """An order as a draft, one that waits to be verified, one on hold."""
     world.ids["order"].append(active.pk)
     patient = active.patient
-    choices = orders.Choices(
+    choices = order_plans.Choices(
         product="privigen_10",
         indication="pi",
         phase="maintenance",

@@ -7,7 +7,7 @@ content policy, no complaint in the console.
 import pytest
 
 from sessions.models import Order
-from sessions.services import flags, infusions, orders, rates
+from sessions.services import flags, infusions, order_plans, orders, rates
 from tests.factories import visits
 from tests.factories.visits import Morning
 from tests.journeys import stories
@@ -151,7 +151,7 @@ def test_the_pages_of_who_orders_plans_and_reviews(
 ):
     morning, at = ward["running"], clock.now
     patient = visits.patient_known(cast["nurse"], at, mrn="990001")
-    choices = orders.Choices(
+    choices = order_plans.Choices(
         product="privigen_10",
         indication="pi",
         phase="maintenance",

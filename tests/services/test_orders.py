@@ -21,9 +21,10 @@ from sessions.models import (
 )
 from sessions.rules.plans import rungs_of
 from sessions.rules.quantities import plain
-from sessions.services import orders, protocols
+from sessions.services import order_plans, orders, protocols
 from sessions.services.acts import KeyReused, Refused, Replayed, Stale
-from sessions.services.orders import Identity, MedicineChoice, Telephone
+from sessions.services.order_plans import MedicineChoice
+from sessions.services.orders import Identity, Telephone
 from tests.conftest import NINE
 from tests.factories.orders import (
     active,
@@ -88,7 +89,7 @@ def test_the_order_of_the_worked_example(patient, prescriber):
 def test_the_preview_writes_nothing(patient, clinic, django_assert_num_queries):
     before = AuditEntry.objects.count()
 
-    made = orders.plan_for(patient, choices(), clinic, NINE)
+    made = order_plans.plan_for(patient, choices(), clinic, NINE)
 
     assert plain(made.dose.given_g) == "30"
     assert (Order.objects.count(), AuditEntry.objects.count()) == (0, before)
@@ -187,7 +188,7 @@ def test_a_changed_catalogue_does_not_change_a_signed_order(
     order = signed(patient, prescriber=prescriber)
     before = rungs_of(order.current.plan)
 
-    monkeypatch.setattr(orders, "products", lambda: {})
+    monkeypatch.setattr(order_plans, "products", lambda: {})
 
     assert rungs_of(fresh(order).current.plan) == before
 
@@ -211,9 +212,11 @@ def valid_doses():
 
 
 def test_ten_times_a_valid_dose_is_never_saved(patient, clinic):
-    facts = orders.facts_of(patient, clinic=clinic, product_key="privigen_10", at=NINE)
+    facts = order_plans.facts_of(
+        patient, clinic=clinic, product_key="privigen_10", at=NINE
+    )
     for indication, per_kg, grams in valid_doses():
-        made = orders.plan_from(
+        made = order_plans.plan_from(
             facts,
             patient,
             choices(
@@ -232,9 +235,11 @@ def test_ten_times_a_valid_dose_is_never_saved(patient, clinic):
 
 
 def test_a_tenth_of_a_valid_dose_is_never_saved_without_a_reason(patient, clinic):
-    facts = orders.facts_of(patient, clinic=clinic, product_key="privigen_10", at=NINE)
+    facts = order_plans.facts_of(
+        patient, clinic=clinic, product_key="privigen_10", at=NINE
+    )
     for indication, per_kg, grams in valid_doses():
-        made = orders.plan_from(
+        made = order_plans.plan_from(
             facts,
             patient,
             choices(
@@ -380,10 +385,10 @@ def test_every_product_can_be_planned_in_every_region_or_says_why_not(
     for product in products().values():
         wanted = choices(product=product.key)
         if product.orderable:
-            assert orders.plan_for(patient, wanted, clinic, NINE).rungs
+            assert order_plans.plan_for(patient, wanted, clinic, NINE).rungs
         else:
             with pytest.raises(Refused, match="cannot be ordered"):
-                orders.plan_for(patient, wanted, clinic, NINE)
+                order_plans.plan_for(patient, wanted, clinic, NINE)
 
 
 # Contraindications and allergies
@@ -571,7 +576,7 @@ def test_a_weight_ten_percent_away_needs_verification_again(
 ):
     version = draft(patient, prescriber).current
 
-    assert orders.weight_change(version, Decimal(kg)).crossed is crossed
+    assert order_plans.weight_change(version, Decimal(kg)).crossed is crossed
 
 
 def test_hold_resume_complete(patient, prescriber, pharmacist):

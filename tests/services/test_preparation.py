@@ -7,8 +7,10 @@ import pytest
 
 from sessions.models import Answer, Signature, Start
 from sessions.services import (
+    gate,
     infusions,
     medicines,
+    order_plans,
     orders,
     patients,
     preparation,
@@ -20,7 +22,7 @@ from tests.conftest import NINE, PASSWORD
 from tests.factories import visits
 from tests.factories.visits import Morning
 
-HARD, TO_DO, WARNING = preparation.HARD, preparation.TO_DO, preparation.WARNING
+HARD, TO_DO, WARNING = gate.HARD, gate.TO_DO, gate.WARNING
 
 
 @pytest.fixture
@@ -182,7 +184,7 @@ class TestOrder:
         self, morning, prescriber
     ):
         morning.ready()
-        choices = orders.Choices(
+        choices = order_plans.Choices(
             product="privigen_10",
             indication="pi",
             dose_g_per_kg=Decimal("0.4"),
@@ -470,7 +472,7 @@ def test_a_rule_that_fails_holds_the_start_and_says_so(morning, monkeypatch):
     def broken(*_args, **_more):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(preparation, "gate", broken)
+    monkeypatch.setattr(gate, "gate", broken)
 
     [hold] = morning.holds()
     assert "CHECK NOT DONE" in hold.text

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sessions.models import AuditEntry, Order, OrderStatus, OrderVersion, Signature
-from sessions.services import orders
+from sessions.services import order_plans, orders
 from tests.conftest import PASSWORD
 from tests.factories.orders import (
     active,
@@ -498,8 +498,8 @@ def test_the_page_of_a_signed_order_is_its_stored_plan(
     sign_in, prescriber, patient, now, expires, monkeypatch
 ):
     order = signed(patient, prescriber=prescriber, at=now, expires_on=expires)
-    monkeypatch.setattr(orders, "plan", None)
-    monkeypatch.setattr(orders, "products", None)
+    monkeypatch.setattr(order_plans, "plan", None)
+    monkeypatch.setattr(order_plans, "products", None)
 
     text = (
         sign_in(prescriber)
