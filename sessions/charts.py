@@ -43,8 +43,10 @@ from sessions.models import (
 from sessions.rules.findings import Finding
 from sessions.rules.ladders import Rung
 from sessions.rules.monitoring import (
+    RECHECK_MINUTES,
     Course,
     Due,
+    Recheck,
     next_vitals,
     state_at,
     time_findings,
@@ -132,6 +134,22 @@ class RaisedFlag:
         if self.answer is None or self.verdict is not None:
             return None
         return self.answer.recheck_at
+
+    @property
+    def is_loud(self) -> bool:
+        """Of medium or high priority: it holds the next step while it is open."""
+        return self.flag.priority != FlagPriority.LOW
+
+    @property
+    def recheck(self) -> Recheck | None:
+        """The sets it owes: as long as a loud one is open, and until it has settled."""
+        minutes = self.flag.recheck_minutes or RECHECK_MINUTES
+        if self.recheck_at is not None:
+            return Recheck(at=self.recheck_at, minutes=minutes)
+        if not (self.is_open and self.is_loud):
+            return None
+        first = self.flag.event_time + timedelta(minutes=minutes)
+        return Recheck(at=first, minutes=minutes)
 
     @property
     def escalates_at(self) -> datetime | None:
@@ -260,6 +278,11 @@ class SessionChart:
     due: Due | None = field(init=False)
 
     def __post_init__(self) -> None:
+        self.derive()
+
+    def stand_at(self, moment: datetime) -> None:
+        """Look at the visit as it stood, or stands, at a moment."""
+        self.at = moment
         self.derive()
 
     def derive(self) -> None:
@@ -421,7 +444,7 @@ class SessionChart:
 
     def _course(self) -> Course:
         restarts = [row.event_time for row in self.rates if row.kind in RESTARTS]
-        rechecks = [raised.recheck_at for raised in self.flags if raised.recheck_at]
+        rechecks = [raised.recheck for raised in self.flags]
         last = self.rates[-1] if self.rates else None
         return Course(
             phase=self.phase,
@@ -430,7 +453,7 @@ class SessionChart:
             paused_at=last.event_time if last and last.kind == RateKind.PAUSE else None,
             ended_at=self.ended_at,
             observe_until=self.observe_until,
-            recheck_at=min(rechecks, default=None),
+            rechecks=tuple(each for each in rechecks if each is not None),
             vitals_at=self._complete_sets_at(),
         )
 
@@ -473,7 +496,7 @@ class SessionChart:
     @property
     def loud_flags(self) -> list[RaisedFlag]:
         """Open flags that hold the next step: medium and high, not low."""
-        return [r for r in self.open_flags if r.flag.priority != FlagPriority.LOW]
+        return [raised for raised in self.open_flags if raised.is_loud]
 
     @property
     def rechecks(self) -> list[RaisedFlag]:

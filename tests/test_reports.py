@@ -477,6 +477,37 @@ def test_what_was_owed_is_what_the_chart_showed_as_due(ward):
         assert each.state in (OwedState.ON_TIME, OwedState.LATE)
 
 
+def test_what_a_flag_owed_is_what_the_chart_showed_as_due(ward):
+    session = ward.infusion()
+    shown = []
+
+    def look(minutes: float, **values):
+        due = chart_at(session, ward.after(session, minutes)).due
+        shown.append((due.owed, due.at))
+        return ward.vitals(session, minutes, **values)
+
+    look(15)
+    ward.flag(session, 15, priority="low", action="observe")
+    ward.rate(session, 30, "step", step=2)
+    low = ward.vitals(session, 44)
+    flag = ward.flag(session, 44, vitals=low, recheck_minutes=10)
+    look(54)
+    look(64)
+    ward.answered(flag, 66)
+    ward.rate(session, 70, "resume", step=1)
+    again = look(81)
+    ward.event(flag, 81, "settled", vitals=again)
+    look(99)
+
+    scope = scope_of(vitals.VitalsScope, ward.clinic)
+    scope = replace(scope, at=ward.after(session, 99))
+    owed, _ = vitals.owed_by_visit(scope)
+
+    found = [(each.owed, each.due_at) for each in owed[session.pk]]
+    assert found == shown
+    assert [each.owed.value for each in owed[session.pk]].count("recheck") == 3
+
+
 def chart_at(session, moment):
     again = for_charts(InfusionSession.objects.all()).get(pk=session.pk)
     return chart_of(again, at=moment)

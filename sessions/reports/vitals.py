@@ -10,6 +10,7 @@ from typing import Any
 from sessions.models import (
     Flag,
     FlagEvent,
+    FlagPriority,
     ProtocolVersion,
     RateChange,
     Stage,
@@ -34,7 +35,7 @@ from sessions.reports.scope import (
     infusions,
     left_out,
 )
-from sessions.rules.monitoring import Owed
+from sessions.rules.monitoring import RECHECK_MINUTES, Owed
 from sessions.rules.owed import FlagSpan, OwedSet, OwedState, Visit, owed_sets
 from sessions.rules.plans import rungs_of
 from sessions.rules.policy import Policy
@@ -234,20 +235,23 @@ def _flag_spans(scope: VitalsScope) -> dict[int, list[FlagSpan]]:
         Flag.objects.filter(scope.started("session__start__"))
         .order_by("event_time", "pk", "events__event_time", "events__pk")
         .values_list(
-            *("session_id", "pk", "event_time"),
+            *("session_id", "pk", "event_time", "priority", "recheck_minutes"),
             *("events__kind", "events__event_time", "events__recheck_at"),
         )
     )
     grouped: dict[int, dict[int, list]] = defaultdict(dict)
-    for session_id, pk, raised_at, *event in rows:
-        grouped[session_id].setdefault(pk, [raised_at]).append(event)
+    for session_id, pk, raised_at, priority, minutes, *event in rows:
+        flag = (raised_at, priority, minutes)
+        grouped[session_id].setdefault(pk, [flag]).append(event)
     return {
-        session_id: [_span(raised_at, events) for raised_at, *events in flags.values()]
+        session_id: [_span(*flag, events) for flag, *events in flags.values()]
         for session_id, flags in grouped.items()
     }
 
 
-def _span(raised_at: datetime, events: list) -> FlagSpan:
+def _span(
+    raised_at: datetime, priority: str, minutes: int | None, events: list
+) -> FlagSpan:
     answers = [event for event in events if event[0] in FlagEvent.ANSWERS]
     endings = [event for event in events if event[0] in ENDINGS]
     return FlagSpan(
@@ -255,6 +259,8 @@ def _span(raised_at: datetime, events: list) -> FlagSpan:
         answered_at=answers[-1][1] if answers else None,
         recheck_at=answers[-1][2] if answers else None,
         over_at=endings[-1][1] if endings else None,
+        is_loud=priority != FlagPriority.LOW,
+        minutes=minutes or RECHECK_MINUTES,
     )
 
 

@@ -51,14 +51,27 @@ def _duration(minutes: Decimal) -> timedelta:
     return timedelta(microseconds=int(minutes * 60_000_000))
 
 
+RECHECK_MINUTES = 15
+"""For a flag whose rule names no recheck: the shortest the protocol knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recheck:
+    """What a flag owes until it has settled: a set at `at`, then every `minutes`."""
+
+    at: datetime
+    minutes: int = RECHECK_MINUTES
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
     """What has happened so far in one session, as far as the schedule asks.
 
     `schedule_from` is the start of the schedule: the Start, or a later restart of the
     ladder (new lot, long pause). `step_due_at` is when the present rung's time is
-    over, None at the top rung or while the rate is held. `recheck_at` is set by an
-    answered flag. `vitals_at` are the times of complete sets, in any order.
+    over, None at the top rung or while the rate is held. `rechecks` are owed by flags
+    that wait for an answer, and by answered ones that have not settled. `vitals_at`
+    are the times of complete sets, in any order.
     """
 
     phase: Phase
@@ -67,7 +80,7 @@ class Course:
     paused_at: datetime | None = None
     ended_at: datetime | None = None
     observe_until: datetime | None = None
-    recheck_at: datetime | None = None
+    rechecks: tuple[Recheck, ...] = ()
     vitals_at: tuple[datetime, ...] = ()
 
     def last_set(self) -> datetime | None:
@@ -106,17 +119,19 @@ def next_vitals(course: Course, schedule: Schedule) -> Due | None:
     """Find the earliest set that is still owed; None when nothing is scheduled.
 
     A recheck asked for by a flag comes before the plan when it is earlier. The
-    baseline has no clock of its own: the gate to Start asks for it.
+    baseline has no clock of its own: the gate to Start asks for it. At home nobody
+    measures.
     """
     return min(_owed(course, schedule), key=lambda due: due.at, default=None)
 
 
 def _owed(course: Course, schedule: Schedule) -> Iterable[Due]:
-    recheck = course.recheck_at
-    if recheck is not None and not course.set_since(recheck):
+    if course.phase is Phase.AFTER:
+        return
+    for recheck in course.rechecks:
         yield Due(
             owed=Owed.RECHECK,
-            at=recheck,
+            at=_recheck_at(recheck, course, schedule),
             why="recheck after a flag",
             source=schedule.paused_minutes.source,
         )
@@ -127,6 +142,14 @@ def _owed(course: Course, schedule: Schedule) -> Iterable[Due]:
             yield from _owed_while_running(course.schedule_from, course, schedule)
         case Phase.OBSERVING if course.ended_at is not None:
             yield from _owed_after_end(course.ended_at, course, schedule)
+
+
+def _recheck_at(recheck: Recheck, course: Course, schedule: Schedule) -> datetime:
+    """The first one at its time; each later one counts from the set before it."""
+    last = course.last_set()
+    if last is None or last < recheck.at - span(schedule.due_before_minutes):
+        return recheck.at
+    return last + timedelta(minutes=recheck.minutes)
 
 
 def _owed_while_running(

@@ -14,7 +14,16 @@ from decimal import Decimal
 from enum import Enum
 
 from sessions.rules.ladders import Rung
-from sessions.rules.monitoring import Course, Due, Owed, Schedule, next_vitals, span
+from sessions.rules.monitoring import (
+    RECHECK_MINUTES,
+    Course,
+    Due,
+    Owed,
+    Recheck,
+    Schedule,
+    next_vitals,
+    span,
+)
 from sessions.rules.running import END, PAUSE, RESUME, STOP, RateEvent, step_due_at
 from sessions.rules.thresholds import Phase
 
@@ -46,23 +55,35 @@ class OwedSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagSpan:
-    """When a flag was open, when its recheck was owed, and when that was over."""
+    """When a flag was open, when its recheck was owed, and when that was over.
+
+    Only a loud one, of medium or high priority, holds the step and owes a recheck
+    before somebody answers it.
+    """
 
     raised_at: datetime
     answered_at: datetime | None = None
     recheck_at: datetime | None = None
     over_at: datetime | None = None
+    is_loud: bool = True
+    minutes: int = RECHECK_MINUTES
 
-    def is_open(self, at: datetime) -> bool:
-        """Whether it waited for an answer at a moment."""
+    def holds(self, at: datetime) -> bool:
+        """Whether it was loud and waited for an answer at a moment."""
         ends = [end for end in (self.answered_at, self.over_at) if end is not None]
-        return self.raised_at <= at and not any(end <= at for end in ends)
+        waits = self.raised_at <= at and not any(end <= at for end in ends)
+        return self.is_loud and waits
 
-    def recheck_owed(self, at: datetime) -> datetime | None:
-        """When its recheck was due, seen from a moment at which it was owed."""
-        if self.answered_at is None or self.answered_at > at:
+    def recheck(self, at: datetime) -> Recheck | None:
+        """The recheck it owed at a moment, as the chart showed it then."""
+        if self.holds(at):
+            first = self.raised_at + timedelta(minutes=self.minutes)
+            return Recheck(at=first, minutes=self.minutes)
+        answered = self.answered_at is not None and self.answered_at <= at
+        over = self.over_at is not None and self.over_at <= at
+        if self.recheck_at is None or not answered or over:
             return None
-        return None if self.over_at and self.over_at <= at else self.recheck_at
+        return Recheck(at=self.recheck_at, minutes=self.minutes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +126,6 @@ class _Walk:
     at: datetime
     last: datetime | None = None
     counted: datetime | None = None
-    rechecked: datetime | None = None
     due: Due | None = None
     found: list[OwedSet] = field(default_factory=list)
     passed: list[RateEvent] = field(default_factory=list)
@@ -160,8 +180,6 @@ class _Walk:
             if following.at - window > moment:
                 return
             self._keep(OwedState.MISSED)
-            if self.due.owed is Owed.RECHECK:
-                self.rechecked = self.due.at
             self.last, self.due = self.due.at, following
 
     def _take(self, taken: datetime) -> None:
@@ -170,8 +188,6 @@ class _Walk:
             late = taken > due.at + span(self.schedule.late_after_minutes)
             self._keep(OwedState.LATE if late else OwedState.ON_TIME, taken)
             self.counted = taken
-            if due.owed is Owed.RECHECK:
-                self.rechecked = due.at
         self.last = taken
         self.due = self._next(last=taken)
 
@@ -224,17 +240,12 @@ class _Walk:
             return None
         course = self.course
         if flags:
-            rechecks = [
-                owed
-                for flag in flags
-                if (owed := flag.recheck_owed(seen)) is not None
-                and (self.rechecked is None or owed > self.rechecked)
-            ]
-            held = any(flag.is_open(seen) for flag in flags)
+            rechecks = [flag.recheck(seen) for flag in flags]
+            held = any(flag.holds(seen) for flag in flags)
             course = replace(
                 course,
                 step_due_at=None if held else course.step_due_at,
-                recheck_at=min(rechecks, default=None),
+                rechecks=tuple(each for each in rechecks if each is not None),
             )
         if last is not None:
             course = replace(course, vitals_at=(last,))

@@ -12,6 +12,7 @@ from sessions.rules.monitoring import (
     Departure,
     Due,
     Owed,
+    Recheck,
     discharge,
     may_go,
     next_vitals,
@@ -41,6 +42,10 @@ def running(*, sets=(), **facts) -> Course:
     )
 
 
+def owed(*minutes: int) -> tuple[Recheck, ...]:
+    return tuple(Recheck(at=after(at), minutes=15) for at in minutes)
+
+
 def minutes_due(course: Course) -> int:
     return int((next_vitals(course, SCHEDULE).at - NINE).total_seconds() // 60)
 
@@ -55,8 +60,13 @@ def minutes_due(course: Course) -> int:
         (running(sets=[-5, 15]), 75, "every 60 minutes at a steady rate"),
         (running(sets=[-5, 15, 120]), 180, "every 60 minutes at a steady rate"),
         (running(sets=[-5, 15], step_due_at=after(200)), 75, "every 60 minutes"),
-        (running(sets=[-5, 15], recheck_at=after(35)), 35, "recheck after a flag"),
-        (running(sets=[15, 36], recheck_at=after(35)), 96, "every 60 minutes"),
+        (running(sets=[-5, 15], rechecks=owed(35)), 35, "recheck after a flag"),
+        (running(sets=[15, 29], rechecks=owed(35)), 35, "recheck after a flag"),
+        (running(sets=[15, 30], rechecks=owed(35)), 45, "recheck after a flag"),
+        (running(sets=[15, 36], rechecks=owed(35)), 51, "recheck after a flag"),
+        (running(sets=[15], rechecks=owed(50, 35)), 35, "recheck after a flag"),
+        (running(sets=[-5, 15], rechecks=owed(90)), 75, "every 60 minutes"),
+        (running(rechecks=owed(35)), 15, "15 minutes after the start"),
         (running(sets=[-5, 15], paused_at=after(40)), 55, "while paused"),
         (running(sets=[-5, 15, 50], paused_at=after(40)), 65, "while paused"),
     ],
@@ -109,6 +119,14 @@ def test_nothing_is_due_after_the_last_set_nor_before_the_start():
     assert next_vitals(observing(100, 115), SCHEDULE) is None
     assert next_vitals(Course(phase=Phase.BASELINE), SCHEDULE) is None
     assert next_vitals(Course(phase=Phase.AFTER), SCHEDULE) is None
+    at_home = Course(phase=Phase.AFTER, rechecks=owed(35))
+    assert next_vitals(at_home, SCHEDULE) is None
+
+
+def test_a_flag_owes_its_recheck_before_the_start_and_after_the_end_too():
+    for phase in (Phase.BASELINE, Phase.OBSERVING):
+        due = next_vitals(Course(phase=phase, rechecks=owed(35)), SCHEDULE)
+        assert (due.owed, due.at) == (Owed.RECHECK, after(35))
 
 
 @pytest.mark.parametrize(

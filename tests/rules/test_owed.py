@@ -140,12 +140,36 @@ def test_a_late_step_waits_for_its_set():
     ]
 
 
-def test_an_open_flag_holds_the_step_and_its_set():
+def test_an_open_flag_holds_the_step_and_owes_its_own_recheck_instead():
     held = FlagSpan(raised_at=at(16))
 
-    assert found(visit(14, rungs=STEPS, flags=[held]), until=60) == [
-        ("first", 15, ON_TIME)
+    assert found(visit(14, 31, rungs=STEPS, flags=[held]), until=55) == [
+        ("first", 15, ON_TIME),
+        ("recheck", 31, ON_TIME),
+        ("recheck", 46, OPEN),
     ]
+
+
+def test_a_low_flag_holds_no_step_and_owes_nothing_before_it_is_answered():
+    low = FlagSpan(raised_at=at(16), is_loud=False)
+
+    assert found(visit(14, 29, rungs=STEPS, flags=[low]), until=40) == [
+        ("first", 15, ON_TIME),
+        ("step", 30, ON_TIME),
+    ]
+
+
+def test_a_closed_flag_owes_nothing_any_more():
+    closed = FlagSpan(raised_at=at(16), over_at=at(20))
+
+    assert found(visit(14, flags=[closed]), until=73) == [("first", 15, ON_TIME)]
+
+
+@pytest.mark.parametrize(("minutes", "due"), [(5, 21), (30, 46)])
+def test_each_flag_is_rechecked_after_its_own_minutes(minutes, due):
+    flag = FlagSpan(raised_at=at(16), minutes=minutes)
+
+    assert found(visit(14, flags=[flag]), until=due)[1:] == [("recheck", due, OPEN)]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +195,10 @@ def test_a_recheck_that_never_came_is_missed():
     assert found(visit(15, flags=[flag]), until=105) == [
         ("first", 15, ON_TIME),
         ("recheck", 45, MISSED),
-        ("steady", 105, OPEN),
+        ("recheck", 60, MISSED),
+        ("recheck", 75, MISSED),
+        ("recheck", 90, MISSED),
+        ("recheck", 105, OPEN),
     ]
 
 

@@ -75,6 +75,29 @@ def test_the_answer_records_the_rate_change_and_opens_the_recheck(
     assert now.due.why == "recheck after a flag"
 
 
+def test_while_a_flag_is_open_the_countdown_is_to_its_recheck(fast, nurse, reduce_flag):
+    assert reduce_flag.recheck_minutes == 15
+    assert due(fast, 106) == ("recheck", 120)
+    save(fast, nurse, 121, systolic_mmhg=104)
+    assert due(fast, 122) == ("recheck", 136)
+
+
+def test_a_stop_is_looked_at_again_after_five_minutes(fast, nurse, stop_flag):
+    assert due(fast, 106) == ("recheck", 110)
+
+
+def test_a_low_flag_leaves_the_schedule_as_it_is(fast, nurse):
+    flag = save(fast, nurse, 105, pulse=98).flag
+
+    assert flag.priority == "low"
+    assert due(fast, 106) == ("step", 120)
+
+
+def due(session, at):
+    owed = chart(session, minutes(at)).due
+    return owed.owed.value, (owed.at - minutes(0)).total_seconds() / 60
+
+
 def test_a_stronger_act_answers_milder_flags_too(fast, nurse, reduce_flag):
     worse = save(fast, nurse, 108, systolic_mmhg=96).flag
 
