@@ -44,6 +44,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "sessions.middleware.NotSaved",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -72,7 +73,10 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "sessions.context.shell",
             ],
-            "builtins": ["sessions.templatetags.clinic"],
+            "builtins": [
+                "sessions.templatetags.clinic",
+                "django.templatetags.i18n",
+            ],
             "loaders": [
                 (
                     "django.template.loaders.cached.Loader",
@@ -170,13 +174,38 @@ CONTENT_SECURITY_POLICY = {
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 300
 
 LANGUAGE_CODE = "en-gb"
+LANGUAGES = [("en-gb", "English"), ("de", "Deutsch")]
 USE_I18N = True
+FORMAT_MODULE_PATH = ["sessions.formats"]  # 1.5 in every language
 USE_TZ = True
 TIME_ZONE = "UTC"
 LOCALE_PATHS = [BASE_DIR / "sessions" / "locale"]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "build" / "static"
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "ivig_clinic.joined.JoinedFinder",
+]
+# A page asks for one script and one style; both are joined of these (ivig_clinic.joined).
+JOINED_FOLDER = BASE_DIR / "build" / "joined"
+JOINED = {
+    "joined/clinic.js": [
+        "django_htmx/htmx-2.min.js",
+        "sessions/clinic.js",
+        "sessions/lock.js",
+        "sessions/offline.js",
+        "sessions/alarm.js",
+        "sessions/chart.js",
+    ],
+    "joined/clinic.css": [
+        "sessions/foundation.css",
+        "sessions/parts.css",
+        "sessions/pages.css",
+        "sessions/paper.css",
+    ],
+}
 # Tests and a developer's server need no collected files.
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = TESTING or DEBUG
 STORAGES = {

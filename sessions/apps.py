@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+from django.utils.translation import get_language, gettext
 
 
 class SessionsConfig(AppConfig):
@@ -18,6 +19,20 @@ class SessionsConfig(AppConfig):
 
     def ready(self) -> None:
         from sessions import checks, storage
+        from sessions.rules import language
 
         del checks  # imported so that Django knows its checks
+        language.speak(gettext, _inside)
         post_migrate.connect(storage.prepare, sender=self)
+        post_migrate.connect(_compile_words, sender=self)
+
+
+def _inside(words: str) -> str:
+    """A label inside a sentence: German writes nouns with a capital everywhere."""
+    return words if get_language() == "de" else words.lower()
+
+
+def _compile_words(sender, **_signal) -> None:
+    from sessions import translations
+
+    translations.compile_newer()

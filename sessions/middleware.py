@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import DatabaseError
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from sessions.services import sign_ins
 from sessions.services.acts import Actor, hurried
@@ -62,8 +62,11 @@ class Presence:
             messages.warning(request, f"You were signed out, because {why}.")
         if not request.user.is_authenticated:
             return self.get_response(request)
-        with timezone.override(request.user.clinic.zone):
-            return self.get_response(request)
+        language, zone = request.user.language, request.user.clinic.zone
+        with timezone.override(zone), translation.override(language):
+            response = self.get_response(request)
+            response.headers["Content-Language"] = language
+            return response
 
     def process_view(self, request, view, args, kwargs):
         if request.user.is_authenticated and not getattr(view, POLL, False):

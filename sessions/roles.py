@@ -4,26 +4,30 @@ Installed after every migrate by `sessions.storage.prepare`. Admins cannot chart
 being admins; auditors only read.
 """
 
+from django.utils.translation import gettext_lazy as _lazy
+
 PERMISSIONS = {
-    "view_board": "See the board and the sessions of the clinic",
-    "view_patient": "See patients",
-    "edit_patient": "Register patients; record weights, labs, allergies, risk factors",
-    "view_order": "See orders",
-    "draft_order": "Draft orders",
-    "sign_order": "Sign orders as prescriber",
-    "telephone_order": "Take a telephone order with read-back",
-    "verify_order": "Verify orders as pharmacist",
-    "chart": "Run sessions: checks, vitals, rates, reactions, flags, discharge",
-    "allocate": "Plan sessions, allocate chairs and nurses",
-    "override_hard_stop": "Override a hard stop or a ceiling, signed",
-    "view_catalogue": "See products, indications and the protocol",
-    "draft_protocol": "Draft protocol versions",
-    "approve_protocol": "Approve or retire protocol versions",
-    "view_report": "See reports",
-    "export_report": "Export reports",
-    "manage_settings": "Change the clinic's settings and chairs",
-    "manage_staff": "Add staff, change roles, reset passwords",
-    "view_audit": "See the audit",
+    "view_board": _lazy("See the board and the sessions of the clinic"),
+    "view_patient": _lazy("See patients"),
+    "edit_patient": _lazy(
+        "Register patients; record weights, labs, allergies, risk factors"
+    ),
+    "view_order": _lazy("See orders"),
+    "draft_order": _lazy("Draft orders"),
+    "sign_order": _lazy("Sign orders as prescriber"),
+    "telephone_order": _lazy("Take a telephone order with read-back"),
+    "verify_order": _lazy("Verify orders as pharmacist"),
+    "chart": _lazy("Run sessions: checks, vitals, rates, reactions, flags, discharge"),
+    "allocate": _lazy("Plan sessions, allocate chairs and nurses"),
+    "override_hard_stop": _lazy("Override a hard stop or a ceiling, signed"),
+    "view_catalogue": _lazy("See products, indications and the protocol"),
+    "draft_protocol": _lazy("Draft protocol versions"),
+    "approve_protocol": _lazy("Approve or retire protocol versions"),
+    "view_report": _lazy("See reports"),
+    "export_report": _lazy("Export reports"),
+    "manage_settings": _lazy("Change the clinic's settings and chairs"),
+    "manage_staff": _lazy("Add staff, change roles, reset passwords"),
+    "view_audit": _lazy("See the audit"),
 }
 
 _EVERYBODY = {"view_board", "view_patient", "view_order", "view_catalogue"}

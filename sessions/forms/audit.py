@@ -4,32 +4,34 @@ from datetime import datetime, time, timedelta
 from urllib.parse import urlencode
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.fields import DayField
 from sessions.models import AuditEntry, Clinic, User
 
 OBJECTS = (
-    ("", "Anything"),
-    ("infusionsession", "Session"),
-    ("order", "Order"),
-    ("orderversion", "Order version"),
-    ("patient", "Patient"),
-    ("vitalsigns", "Vital signs"),
-    ("ratechange", "Rate change"),
-    ("flag", "Flag"),
-    ("flagevent", "Answer to a flag"),
-    ("reaction", "Reaction"),
-    ("vial", "Vial"),
-    ("givenmedicine", "Given medicine"),
-    ("start", "Start"),
-    ("identitycheck", "Identity check"),
-    ("screening", "Checks before the Start"),
-    ("linecheck", "Line"),
-    ("weight", "Weight"),
-    ("clinic", "Clinic"),
-    ("chair", "Chair"),
-    ("user", "Member of staff"),
-    ("protocolversion", "Protocol version"),
+    ("", _lazy("Anything")),
+    ("infusionsession", _lazy("Session")),
+    ("order", _lazy("Order")),
+    ("orderversion", _lazy("Order version")),
+    ("patient", _lazy("Patient")),
+    ("vitalsigns", _lazy("Vital signs")),
+    ("ratechange", _lazy("Rate change")),
+    ("flag", _lazy("Flag")),
+    ("flagevent", _lazy("Answer to a flag")),
+    ("reaction", _lazy("Reaction")),
+    ("vial", _lazy("Vial")),
+    ("givenmedicine", _lazy("Given medicine")),
+    ("start", _lazy("Start")),
+    ("identitycheck", _lazy("Identity check")),
+    ("screening", _lazy("Checks before the Start")),
+    ("linecheck", _lazy("Line")),
+    ("weight", _lazy("Weight")),
+    ("clinic", _lazy("Clinic")),
+    ("chair", _lazy("Chair")),
+    ("user", _lazy("Member of staff")),
+    ("protocolversion", _lazy("Protocol version")),
 )
 
 KINDS = dict(OBJECTS)
@@ -49,24 +51,24 @@ def kind_words(kind: str) -> str:
 class AuditFilter(forms.Form):
     """User, action, kind of object and days; all of them may be left open."""
 
-    user = forms.ChoiceField(required=False, label="Who")
-    action = forms.ChoiceField(required=False, label="What was done")
-    object = forms.ChoiceField(required=False, label="To what", choices=OBJECTS)
+    user = forms.ChoiceField(required=False, label=_lazy("Who"))
+    action = forms.ChoiceField(required=False, label=_lazy("What was done"))
+    object = forms.ChoiceField(required=False, label=_lazy("To what"), choices=OBJECTS)
     number = forms.CharField(
         required=False,
         max_length=18,
-        label="Number",
+        label=_lazy("Number"),
         widget=forms.TextInput(attrs={"inputmode": "numeric", "size": 6}),
     )
-    first = DayField(required=False, label="From")
-    last = DayField(required=False, label="To")
+    first = DayField(required=False, label=_lazy("From"))
+    last = DayField(required=False, label=_lazy("To"))
 
     def __init__(self, data, *, clinic: Clinic) -> None:
         super().__init__(data, label_suffix="")
         self.clinic = clinic
         users = User.objects.filter(clinic=clinic).order_by("name")
         self.fields["user"].choices = [
-            ("", "Anybody"),
+            ("", _("Anybody")),
             *((str(user.pk), f"{user.name} ({user.username})") for user in users),
         ]
         actions = (
@@ -76,14 +78,14 @@ class AuditFilter(forms.Form):
             .distinct()
         )
         self.fields["action"].choices = [
-            ("", "Any act"),
+            ("", _("Any act")),
             *((action, act_words(action)) for action in actions),
         ]
 
     def clean_number(self) -> int | None:
         text = self.cleaned_data["number"].strip()
         if text and not (text.isascii() and text.isdigit()):
-            raise forms.ValidationError("Only digits.")
+            raise forms.ValidationError(_("Only digits."))
         return int(text) if text else None
 
     @property

@@ -7,12 +7,14 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
-from sessions.forms.fields import MomentField
+from sessions.forms.fields import MomentField, PressField
 from sessions.models import Clinic
 
 CONFIRM = "confirmed"
 KEY = "submission_key"
+PRESSED = "pressed_at"
 OUTSIDE = {"csrfmiddlewaretoken", KEY, CONFIRM, "version"}
 
 
@@ -54,8 +56,17 @@ class ClinicForm(forms.Form):
         return int(text) if whole else None
 
     @property
+    def pressed(self) -> datetime | None:
+        """When the button was pressed, if the entry waited for the line since."""
+        return getattr(self, "cleaned_data", {}).get(PRESSED)
+
+    @property
     def content(self) -> dict[str, list[str]]:
-        """What was submitted, for recognising a resend; never a password."""
+        """What was submitted, for recognising a resend; never a password.
+
+        Nor when it was pressed: the same entry is sent with its moment once the line
+        is back, and may have arrived without it before.
+        """
         secret = {
             self.add_prefix(name)
             for name, field in self.fields.items()
@@ -64,7 +75,7 @@ class ClinicForm(forms.Form):
         return {
             name: self.data.getlist(name)
             for name in sorted(self.data)
-            if name not in {"csrfmiddlewaretoken", KEY, CONFIRM} | secret
+            if name not in {"csrfmiddlewaretoken", KEY, CONFIRM, PRESSED} | secret
         }
 
     def ask(self, field: str, question: str) -> None:
@@ -115,3 +126,20 @@ class ClinicForm(forms.Form):
         """Show what a service refused at the field it names."""
         field = refused.field if refused.field in self.fields else None
         self.add_error(field, refused.message)
+
+
+class WaitingForm(ClinicForm):
+    """A form whose press may wait in the page until the line is back (K3)."""
+
+    pressed_at = PressField()
+
+    @property
+    def pressed_text(self) -> str:
+        """The moment of the press as it came, to be kept with what was typed."""
+        return self.data.get(PRESSED, "") if self.pressed else ""
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if self.errors.pop(PRESSED, None):  # nobody sees a hidden field's own error
+            self.add_error(None, _("When this was pressed is not clear. Press again."))
+        return data

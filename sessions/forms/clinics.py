@@ -5,6 +5,9 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.conf import settings
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import NumberField, PlainText, WholeField
@@ -26,8 +29,8 @@ ZONES = [
 ] + [("UTC", "UTC")]
 """Zones by place, because a place follows its own clock changes."""
 
-_ZONE_HELP = "Every time on screen and paper is written in this zone."
-_REGION_HELP = (
+_ZONE_HELP = _lazy("Every time on screen and paper is written in this zone.")
+_REGION_HELP = _lazy(
     "Whose label binds: the same vial has other rates and doses in another region."
 )
 
@@ -35,7 +38,7 @@ _REGION_HELP = (
 class SetUpForm(forms.Form):
     """What a server needs before its first patient: a clinic, chairs and an admin."""
 
-    name = PlainText(max_length=120, label="Name of the clinic")
+    name = PlainText(max_length=120, label=_lazy("Name of the clinic"))
     time_zone = forms.ChoiceField(choices=ZONES, initial="UTC", help_text=_ZONE_HELP)
     label_region = forms.ChoiceField(
         choices=LabelRegion.choices, help_text=_REGION_HELP
@@ -44,13 +47,13 @@ class SetUpForm(forms.Form):
         low=1,
         high=200,
         initial="6",
-        label="Number of chairs",
-        help_text="They are called 01, 02 and so on; rename them later.",
+        label=_lazy("Number of chairs"),
+        help_text=_lazy("They are called 01, 02 and so on; rename them later."),
     )
-    admin_name = PlainText(max_length=120, label="Your name")
-    username = UsernameField(label="Your user name")
-    password = NewPasswordField(label="Your password")
-    again = NewPasswordField(label="Your password again", help_text="")
+    admin_name = PlainText(max_length=120, label=_lazy("Your name"))
+    username = UsernameField(label=_lazy("Your user name"))
+    password = NewPasswordField(label=_lazy("Your password"))
+    again = NewPasswordField(label=_lazy("Your password again"), help_text="")
 
     def clean(self) -> None:
         user = User(
@@ -70,77 +73,94 @@ class RolesField(forms.MultipleChoiceField):
 def _count(name: str, label: str, help_text: str) -> WholeField:
     """A form field with the limits of the clinic's column."""
     column = Clinic._meta.get_field(name)
-    limits = f" From {column.low} to {column.high}."
+    limits = format_lazy(
+        _lazy("From {low} to {high}."), low=column.low, high=column.high
+    )
     return WholeField(
-        low=column.low, high=column.high, label=label, help_text=help_text + limits
+        low=column.low,
+        high=column.high,
+        label=label,
+        help_text=format_lazy("{} {}", help_text, limits),
     )
 
 
 class ClinicSettingsForm(ClinicForm):
     """Every setting of a clinic, in plain words, with unit and limits."""
 
-    name = PlainText(max_length=120, label="Name of the clinic")
+    name = PlainText(max_length=120, label=_lazy("Name of the clinic"))
     phone = PlainText(
         max_length=40,
         required=False,
-        label="Telephone",
-        help_text="Printed for patients on what they take home.",
+        label=_lazy("Telephone"),
+        help_text=_lazy("Printed for patients on what they take home."),
     )
     emergency_number = PlainText(
         max_length=40,
         required=False,
-        help_text="Shown on every emergency flag: who is called first.",
+        help_text=_lazy("Shown on every emergency flag: who is called first."),
     )
     time_zone = forms.ChoiceField(choices=ZONES, help_text=_ZONE_HELP)
+    language = forms.ChoiceField(
+        choices=settings.LANGUAGES,
+        label=_lazy("Language of the record"),
+        help_text=_lazy(
+            "Findings and reports are kept in it. Everybody may choose "
+            "another language for their own screens."
+        ),
+    )
     label_region = forms.ChoiceField(
         choices=LabelRegion.choices,
-        help_text=_REGION_HELP + " Orders keep the label they were made with.",
+        help_text=format_lazy(
+            "{} {}", _REGION_HELP, _lazy("Orders keep the label they were made with.")
+        ),
     )
     temperature_unit = forms.ChoiceField(
         choices=TemperatureUnit.choices,
-        help_text="The unit nurses type. A value that fits only the other is refused.",
+        help_text=_lazy(
+            "The unit nurses type. A value that fits only the other is refused."
+        ),
     )
     pump_resolution_ml_per_h = NumberField(
         low="0.01",
         high="10",
         places=2,
-        label="Smallest step of the pumps, mL/h",
-        help_text="Rates are rounded down to it. From 0.01 to 10.",
+        label=_lazy("Smallest step of the pumps, mL/h"),
+        help_text=_lazy("Rates are rounded down to it. From 0.01 to 10."),
     )
     weight_valid_days = _count(
         "weight_valid_days",
-        "A weight is valid for, days",
-        "An older one is asked again before Start.",
+        _lazy("A weight is valid for, days"),
+        _lazy("An older one is asked again before Start."),
     )
     countersign_hours = _count(
         "countersign_hours",
-        "Telephone orders are countersigned within, hours",
-        "After that the order stands in the work list as overdue.",
+        _lazy("Telephone orders are countersigned within, hours"),
+        _lazy("After that the order stands in the work list as overdue."),
     )
     late_entry_minutes = _count(
         "late_entry_minutes",
-        "Late entry after, minutes",
-        "Entered later than this after it happened, an entry is labelled late.",
+        _lazy("Late entry after, minutes"),
+        _lazy("Entered later than this after it happened, an entry is labelled late."),
     )
     future_minutes = _count(
         "future_minutes",
-        "Clocks may differ by, minutes",
-        "A time further in the future is refused.",
+        _lazy("Clocks may differ by, minutes"),
+        _lazy("A time further in the future is refused."),
     )
     idle_minutes = _count(
         "idle_minutes",
-        "Sign out when unused for, minutes",
-        "A screen that only refreshes itself counts as unused.",
+        _lazy("Sign out when unused for, minutes"),
+        _lazy("A screen that only refreshes itself counts as unused."),
     )
     absolute_hours = _count(
         "absolute_hours",
-        "Sign out in any case after, hours",
-        "A shift, at most.",
+        _lazy("Sign out in any case after, hours"),
+        _lazy("A shift, at most."),
     )
     stale_seconds = _count(
         "stale_seconds",
-        "The board is not live after, seconds",
-        "Without news for this long it says NOT UPDATING and dims.",
+        _lazy("The board is not live after, seconds"),
+        _lazy("Without news for this long it says NOT UPDATING and dims."),
     )
     second_factor_roles = RolesField(
         required=False,
@@ -150,15 +170,17 @@ class ClinicSettingsForm(ClinicForm):
             if role not in ALWAYS_TWO_FACTORS
         ],
         widget=forms.CheckboxSelectMultiple,
-        label="A second factor is also asked of",
-        help_text="Admins and prescribers always need one. Who is in now goes on until "
-        "the next sign-in.",
+        label=_lazy("A second factor is also asked of"),
+        help_text=_lazy(
+            "Admins and prescribers always need one. Who is in now "
+            "goes on until the next sign-in."
+        ),
     )
     consent_required = forms.BooleanField(
-        required=False, label="Start needs a valid consent to a blood product"
+        required=False, label=_lazy("Start needs a valid consent to a blood product")
     )
     wall_initials = forms.BooleanField(
-        required=False, label="The wall screen shows patients' initials"
+        required=False, label=_lazy("The wall screen shows patients' initials")
     )
 
     @staticmethod
@@ -175,8 +197,8 @@ class ClinicSettingsForm(ClinicForm):
 class ChairForm(ClinicForm):
     """A chair's name, and whether it is in use."""
 
-    name = PlainText(max_length=20, help_text="What stands on it: 07, or Bay 2.")
+    name = PlainText(max_length=20, help_text=_lazy("What stands on it: 07, or Bay 2."))
 
 
 class ChangeChairForm(ChairForm):
-    active = forms.BooleanField(required=False, label="In use")
+    active = forms.BooleanField(required=False, label=_lazy("In use"))

@@ -19,6 +19,7 @@ from sessions.rules.quantities import NumberError, parse_decimal, plain
 MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}([+-][0-9]{2}:?[0-9]{2})?"
 )
+PRESSED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 BIDI_AND_INVISIBLE = {"Cf", "Cc", "Co", "Cs", "Cn"}
 JOINERS = {"\u200c", "\u200d"}  # needed to write Persian, Hindi and some emoji
 
@@ -149,6 +150,8 @@ class MomentField(_TypedField):
     not exist is refused. The answer is in UTC.
     """
 
+    pattern, written = MOMENT, "YYYY-MM-DDTHH:MM"
+
     def __init__(self, **options) -> None:
         widget = forms.DateTimeInput(
             format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}
@@ -162,8 +165,8 @@ class MomentField(_TypedField):
         if value in self.empty_values:
             return None
         text = str(value).strip()
-        if not MOMENT.fullmatch(text):
-            raise ValidationError("Write the time as YYYY-MM-DDTHH:MM.")
+        if not self.pattern.fullmatch(text):
+            raise ValidationError(f"Write the time as {self.written}.")
         if not 1900 <= int(text[:4]) <= 2100:
             raise ValidationError("The year must lie between 1900 and 2100.")
         try:
@@ -192,3 +195,16 @@ class MomentField(_TypedField):
         # A browser's box for times has no room for an offset; a plain one has.
         self.widget.attrs["type"] = "text"
         raise ValidationError(f"This time occurred twice: write {options}.")
+
+
+class PressField(MomentField):
+    """When a button was pressed, as the page writes it: UTC, to the second.
+
+    A page sends it with an entry that had to wait for the line. It is held to the same
+    limits as a typed time.
+    """
+
+    pattern, written = PRESSED, "YYYY-MM-DDTHH:MM:SSZ"
+
+    def __init__(self, **options) -> None:
+        super().__init__(required=False, widget=forms.HiddenInput(), **options)

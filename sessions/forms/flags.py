@@ -2,7 +2,7 @@
 
 from django import forms
 
-from sessions.forms.base import ClinicForm
+from sessions.forms.base import ClinicForm, WaitingForm
 from sessions.forms.fields import NumberField, PlainText
 from sessions.models import NotDoneReason, OverrideReason
 
@@ -14,7 +14,7 @@ ACTIONS = (
 )
 
 
-class AnswerForm(ClinicForm):
+class AnswerForm(WaitingForm):
     """An act that answers a flag; the pressed button says what the pump shows."""
 
     action = forms.ChoiceField(choices=ACTIONS, label="Act")
@@ -24,7 +24,7 @@ class AnswerForm(ClinicForm):
     read_back = forms.BooleanField(required=False, label="Pump shows this rate")
 
 
-class OverrideForm(ClinicForm):
+class OverrideForm(WaitingForm):
     """Keeping the rate against the protocol."""
 
     reason_code = forms.ChoiceField(

@@ -8,6 +8,8 @@ from decimal import Decimal
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import TextChoices
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import (
@@ -28,69 +30,74 @@ from sessions.models import (
     User,
     WarningReason,
 )
+from sessions.rules.language import day_words
 from sessions.rules.quantities import exact, plain
 
-GAUGES = ("24 G", "22 G", "20 G", "18 G", "Port", "PICC")
+GAUGES = ("24 G", "22 G", "20 G", "18 G", _lazy("Port"), "PICC")
 SITES = (
-    "left forearm",
-    "right forearm",
-    "left hand",
-    "right hand",
-    "left elbow",
-    "right elbow",
+    _lazy("left forearm"),
+    _lazy("right forearm"),
+    _lazy("left hand"),
+    _lazy("right hand"),
+    _lazy("left elbow"),
+    _lazy("right elbow"),
     "chest",
 )
 VIP = (
-    ("0", "0: healthy"),
-    ("1", "1: slight pain or redness"),
-    ("2", "2: two of pain, redness, swelling"),
-    ("3", "3: all three, along the line"),
-    ("4", "4: all three, and a hard vein"),
-    ("5", "5: all of these, and fever"),
+    ("0", _lazy("0: healthy")),
+    ("1", _lazy("1: slight pain or redness")),
+    ("2", _lazy("2: two of pain, redness, swelling")),
+    ("3", _lazy("3: all three, along the line")),
+    ("4", _lazy("4: all three, and a hard vein")),
+    ("5", _lazy("5: all of these, and fever")),
 )
 """Visual infusion phlebitis score."""
 
 QUESTIONS = {
     "infection_or_fever": (
-        "Fever, infection or antibiotics since last time?",
-        "no infection",
-        "infection or fever",
+        _lazy("Fever, infection or antibiotics since last time?"),
+        _lazy("no infection"),
+        _lazy("infection or fever"),
     ),
     "headache_after_last": (
-        "Severe headache, stiff neck or light-shy after the last infusion?",
-        "no headache after last time",
-        "headache after last time",
+        _lazy("Severe headache, stiff neck or light-shy after the last infusion?"),
+        _lazy("no headache after last time"),
+        _lazy("headache after last time"),
     ),
     "new_clot_or_chest_pain": (
-        "New chest pain, breathlessness, limb swelling or a clot?",
-        "no new clot or chest pain",
-        "new clot or chest pain",
+        _lazy("New chest pain, breathlessness, limb swelling or a clot?"),
+        _lazy("no new clot or chest pain"),
+        _lazy("new clot or chest pain"),
     ),
-    "fluids_taken": ("Has had enough to drink?", "fluids taken", "too little to drink"),
+    "fluids_taken": (
+        _lazy("Has had enough to drink?"),
+        _lazy("fluids taken"),
+        _lazy("too little to drink"),
+    ),
     "new_medicines": (
-        "New medicines, a loop diuretic or nephrotoxic drugs?",
-        "no new medicines",
-        "new medicines",
+        _lazy("New medicines, a loop diuretic or nephrotoxic drugs?"),
+        _lazy("no new medicines"),
+        _lazy("new medicines"),
     ),
     "live_vaccine": (
-        "A live vaccine recently, or one planned?",
-        "no live vaccine",
-        "live vaccine",
+        _lazy("A live vaccine recently, or one planned?"),
+        _lazy("no live vaccine"),
+        _lazy("live vaccine"),
     ),
     "pregnant": (
-        "Possibly pregnant, or breastfeeding?",
-        "not pregnant, asked",
-        "pregnant or breastfeeding",
+        _lazy("Possibly pregnant, or breastfeeding?"),
+        _lazy("not pregnant, asked"),
+        _lazy("pregnant or breastfeeding"),
     ),
     "emergency_kit_at_chair": (
-        "Adrenaline, oxygen and somebody who answers a call at hand?",
-        "adrenaline and help at hand",
-        "no emergency kit",
+        _lazy("Adrenaline, oxygen and somebody who answers a call at hand?"),
+        _lazy("adrenaline and help at hand"),
+        _lazy("no emergency kit"),
     ),
     "history_reviewed": (
-        "Allergies, risks and the last reaction looked at?",
-        "history reviewed",
-        "history not reviewed",
+        _lazy("Allergies, risks and the last reaction looked at?"),
+        _lazy("history reviewed"),
+        _lazy("history not reviewed"),
     ),
 }
 """For each answer: the question, and how the usual and the other answer are written."""
@@ -98,13 +105,13 @@ QUESTIONS = {
 PASSWORD = {
     "max_length": 200,
     "strip": False,
-    "label": "Your password",
+    "label": _lazy("Your password"),
     "widget": forms.PasswordInput(attrs={"autocomplete": "current-password"}),
 }
 
 
 def _reason(reasons: type[TextChoices], **options) -> forms.ChoiceField:
-    options.setdefault("label", "Reason")
+    options.setdefault("label", _lazy("Reason"))
     return forms.ChoiceField(
         choices=reasons.choices, widget=forms.RadioSelect, **options
     )
@@ -119,14 +126,14 @@ class PeopleForm(ClinicForm):
         super().__init__(*args, **options)
         self.chairs = {str(chair.pk): chair for chair in chairs}
         self.nurses = {str(nurse.pk): nurse for nurse in nurses}
-        nobody = [] if self.fields["chair"].required else [("", "Later")]
+        nobody = [] if self.fields["chair"].required else [("", _("Later"))]
         self.fields["chair"].choices = [
             *nobody,
             *((key, chair.name) for key, chair in self.chairs.items()),
         ]
         if "nurse" in self.fields:
             self.fields["nurse"].choices = [
-                ("", "Later"),
+                ("", _("Later")),
                 *((key, str(nurse)) for key, nurse in self.nurses.items()),
             ]
 
@@ -152,21 +159,21 @@ class ClockField(forms.CharField):
         if isinstance(value, time):
             return value
         if not re.fullmatch(r"[0-2][0-9]:[0-5][0-9]", str(value).strip(), re.ASCII):
-            raise ValidationError("Write the time as HH:MM.")
+            raise ValidationError(_("Write the time as HH:MM."))
         try:
             return time.fromisoformat(str(value).strip())
         except ValueError as error:
-            raise ValidationError("There is no such time.") from error
+            raise ValidationError(_("There is no such time.")) from error
 
 
 class PlanForm(PeopleForm):
     """How many visits of a course to plan, from which day on."""
 
-    first = DayField(label="First day")
-    clock = ClockField(label="Time")
-    visits = WholeField(low=1, high=60, label="Visits")
-    chair = forms.ChoiceField(required=False, label="Chair")
-    nurse = forms.ChoiceField(required=False, label="Nurse")
+    first = DayField(label=_lazy("First day"))
+    clock = ClockField(label=_lazy("Time"))
+    visits = WholeField(low=1, high=60, label=_lazy("Visits"))
+    chair = forms.ChoiceField(required=False, label=_lazy("Chair"))
+    nurse = forms.ChoiceField(required=False, label=_lazy("Nurse"))
 
     def __init__(self, *args, version: OrderVersion, left: int, **options) -> None:
         super().__init__(*args, **options)
@@ -175,23 +182,25 @@ class PlanForm(PeopleForm):
     def clean_first(self):
         first = self.cleaned_data["first"]
         if first < self.at.astimezone(self.clinic.zone).date():
-            raise ValidationError("This day is over.")
+            raise ValidationError(_("This day is over."))
         return first
 
     def clean_visits(self):
         visits = self.cleaned_data["visits"]
         if visits > self.left:
-            raise ValidationError(f"The course has {self.left} visits left to plan.")
+            raise ValidationError(
+                _("The course has {left} visits left to plan.").format(left=self.left)
+            )
         return visits
 
 
 class AllocateForm(PeopleForm):
     """Another time, chair or nurse for a planned visit."""
 
-    day = DayField(label="Day")
-    clock = ClockField(label="Time")
-    chair = forms.ChoiceField(required=False, label="Chair")
-    nurse = forms.ChoiceField(required=False, label="Nurse")
+    day = DayField(label=_lazy("Day"))
+    clock = ClockField(label=_lazy("Time"))
+    chair = forms.ChoiceField(required=False, label=_lazy("Chair"))
+    nurse = forms.ChoiceField(required=False, label=_lazy("Nurse"))
 
     def clean(self):
         given = super().clean()
@@ -205,7 +214,7 @@ class AllocateForm(PeopleForm):
 class CheckInForm(PeopleForm):
     """The chair the patient sits down in; a visit of another day is asked about."""
 
-    chair = forms.ChoiceField(widget=forms.RadioSelect, label="Chair")
+    chair = forms.ChoiceField(widget=forms.RadioSelect, label=_lazy("Chair"))
 
     def __init__(self, *args, scheduled_at: datetime, **options) -> None:
         super().__init__(*args, **options)
@@ -218,8 +227,10 @@ class CheckInForm(PeopleForm):
         if planned != today:
             self.ask(
                 "chair",
-                f"This visit is planned for {planned:%-d %b %Y}, today is "
-                f"{today:%-d %b %Y}. Check in today?",
+                _(
+                    "This visit is planned for {planned}, today is {today}. "
+                    "Check in today?"
+                ).format(planned=day_words(planned), today=day_words(today)),
             )
         return given
 
@@ -233,7 +244,7 @@ class IdentityForm(ClinicForm):
 
     identifiers = forms.CharField(
         max_length=16,
-        label="Initials and birth year",
+        label=_lazy("Initials and birth year"),
         widget=forms.TextInput(
             attrs={
                 "autocomplete": "off",
@@ -250,7 +261,10 @@ class IdentityForm(ClinicForm):
         match = re.fullmatch(r"([^\W\d_][\s.\-]*[^\W\d_])[\s.,\-]*([0-9]{4})", typed)
         if match is None:
             raise ValidationError(
-                "Type two initials and four digits of the birth year, such as AB1970."
+                _(
+                    "Type two initials and four digits of the birth year, such "
+                    "as AB1970."
+                )
             )
         self.initials = re.sub(r"[\s.\-]", "", match[1])
         self.birth_year = int(match[2])
@@ -261,7 +275,9 @@ class ChecksForm(ClinicForm):
     """The day's answers; the button "all as usual" attests every usual one at once."""
 
     extra_fields = ("usual",)
-    detail = PlainText(max_length=1000, required=False, lines=True, label="In words")
+    detail = PlainText(
+        max_length=1000, required=False, lines=True, label=_lazy("In words")
+    )
 
     def __init__(
         self,
@@ -275,9 +291,9 @@ class ChecksForm(ClinicForm):
         for name in self.usual:
             self.fields[name] = forms.ChoiceField(
                 choices=[
-                    (Answer.YES, "Yes"),
-                    (Answer.NO, "No"),
-                    (Answer.NOT_ASKED, "Not asked"),
+                    (Answer.YES, _("Yes")),
+                    (Answer.NO, _("No")),
+                    (Answer.NOT_ASKED, _("Not asked")),
                 ],
                 required=False,
                 widget=forms.RadioSelect,
@@ -313,14 +329,16 @@ class ChecksForm(ClinicForm):
         if self.as_usual:
             return given
         if not any(given.get(name) for name in self.usual):
-            self.add_error(None, "Answer at least one question, or tap all as usual.")
+            self.add_error(
+                None, _("Answer at least one question, or tap all as usual.")
+            )
         unusual = [
             name
             for name, usual in self.usual.items()
             if given.get(name) in (Answer.YES, Answer.NO) and given[name] != usual
         ]
         if unusual and not given.get("detail"):
-            self.add_error("detail", "Say in a few words what the patient told.")
+            self.add_error("detail", _("Say in a few words what the patient told."))
         return given
 
 
@@ -330,16 +348,16 @@ class LineForm(ClinicForm):
     site = forms.ChoiceField(
         choices=[(site, site.capitalize()) for site in SITES],
         widget=forms.RadioSelect,
-        label="Site",
+        label=_lazy("Site"),
     )
     gauge = forms.ChoiceField(
         choices=[(gauge, gauge) for gauge in GAUGES],
         widget=forms.RadioSelect,
-        label="Gauge",
+        label=_lazy("Gauge"),
     )
-    attempts = WholeField(low=1, high=20, label="Attempts", initial=1)
+    attempts = WholeField(low=1, high=20, label=_lazy("Attempts"), initial=1)
     vip_score = forms.TypedChoiceField(
-        choices=VIP, coerce=int, label="VIP score", initial="0"
+        choices=VIP, coerce=int, label=_lazy("VIP score"), initial="0"
     )
 
 
@@ -347,10 +365,10 @@ class WarningsForm(ClinicForm):
     """Warnings to go on in spite of, together, for one coded reason."""
 
     rules = forms.MultipleChoiceField(
-        widget=forms.CheckboxSelectMultiple, label="Warnings"
+        widget=forms.CheckboxSelectMultiple, label=_lazy("Warnings")
     )
     reason_code = _reason(WarningReason)
-    reason_text = PlainText(required=False, max_length=400, label="In words")
+    reason_text = PlainText(required=False, max_length=400, label=_lazy("In words"))
 
     def __init__(self, *args, warnings: Sequence[tuple[str, str]], **options) -> None:
         options.setdefault("initial", {"rules": [rule for rule, _ in warnings]})
@@ -366,7 +384,7 @@ class OverrideForm(ClinicForm):
 
     rule = forms.CharField(max_length=40, widget=forms.HiddenInput)
     reason_code = _reason(HardStopReason)
-    reason_text = PlainText(required=False, max_length=400, label="In words")
+    reason_text = PlainText(required=False, max_length=400, label=_lazy("In words"))
     password = forms.CharField(**PASSWORD)
 
     def clean(self):
@@ -377,18 +395,18 @@ class StartForm(ClinicForm):
     """The pump's rate and volume limit, read back by the nurse."""
 
     read_back = NumberField(
-        low="0.01", high="2000", places=2, unit="mL/h", label="The pump shows"
+        low="0.01", high="2000", places=2, unit="mL/h", label=_lazy("The pump shows")
     )
     volume_limit = NumberField(
-        low="0.1", high="20000", places=6, unit="mL", label="Volume limit"
+        low="0.1", high="20000", places=6, unit="mL", label=_lazy("Volume limit")
     )
 
     def __init__(self, *args, **options) -> None:
         super().__init__(*args, **options)
-        self.fields["read_back"].error_messages["required"] = (
+        self.fields["read_back"].error_messages["required"] = _(
             "Read the pump's rate and volume limit back first."
         )
-        self.fields["volume_limit"].error_messages["required"] = (
+        self.fields["volume_limit"].error_messages["required"] = _(
             "Read the pump's volume limit back first."
         )
 
@@ -396,23 +414,23 @@ class StartForm(ClinicForm):
 class CancelForm(ClinicForm):
     """Why a visit is called off."""
 
-    reason = PlainText(max_length=500, lines=True, label="Why is it cancelled?")
+    reason = PlainText(max_length=500, lines=True, label=_lazy("Why is it cancelled?"))
 
 
 class EndForm(ClinicForm):
     """When and why the infusion ended, and what the pump counted."""
 
-    reason_code = _reason(EndReason, label="Why it ends")
-    reason_text = PlainText(required=False, max_length=400, label="In words")
+    reason_code = _reason(EndReason, label=_lazy("Why it ends"))
+    reason_text = PlainText(required=False, max_length=400, label=_lazy("In words"))
     pump_ml = NumberField(
         required=False,
         low="0",
         high="20000",
         places=1,
         unit="mL",
-        label="Volume on the pump",
+        label=_lazy("Volume on the pump"),
     )
-    event_time = MomentField(required=False, label="Ended at, if not now")
+    event_time = MomentField(required=False, label=_lazy("Ended at, if not now"))
 
     def __init__(self, *args, given_ml: Decimal, **options) -> None:
         super().__init__(*args, **options)
@@ -424,8 +442,10 @@ class EndForm(ClinicForm):
         if pump is not None and not given.get("event_time") and self._differs(pump):
             self.ask(
                 "pump_ml",
-                f"The pump counted {plain(pump)} mL, the recorded rates make "
-                f"{plain(self.given_ml, 1)} mL: more than 5 % apart. Is this right?",
+                _(
+                    "The pump counted {pump} mL, the recorded rates make "
+                    "{given_ml} mL: more than 5 % apart. Is this right?"
+                ).format(pump=plain(pump), given_ml=plain(self.given_ml, 1)),
             )
         return given
 
@@ -439,10 +459,10 @@ class DischargeForm(ClinicForm):
     """How the visit ended, and the signature under its record."""
 
     outcome = forms.ChoiceField(
-        choices=Outcome.choices, widget=forms.RadioSelect, label="Outcome"
+        choices=Outcome.choices, widget=forms.RadioSelect, label=_lazy("Outcome")
     )
     reason_code = _reason(DischargeReason, required=False)
-    reason_text = PlainText(required=False, max_length=400, label="In words")
+    reason_text = PlainText(required=False, max_length=400, label=_lazy("In words"))
     password = forms.CharField(**PASSWORD)
 
     def clean(self):
@@ -452,11 +472,13 @@ class DischargeForm(ClinicForm):
 class ErrorForm(ClinicForm):
     """Why a whole visit should not be in the record, and the signature."""
 
-    reason = PlainText(max_length=400, lines=True, label="Why was it entered in error?")
+    reason = PlainText(
+        max_length=400, lines=True, label=_lazy("Why was it entered in error?")
+    )
     password = forms.CharField(**PASSWORD)
 
 
 def _other_needs_words(form: ClinicForm, given: dict) -> dict:
     if given.get("reason_code") == "other" and not given.get("reason_text"):
-        form.add_error("reason_text", "Say what the other reason is.")
+        form.add_error("reason_text", _("Say what the other reason is."))
     return given

@@ -1,5 +1,7 @@
 """Forms for medicines given beside the immunoglobulin."""
 
+from django.utils.translation import gettext_lazy as _lazy
+
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import MomentField, PlainText
 
@@ -7,10 +9,10 @@ from sessions.forms.fields import MomentField, PlainText
 class GiveForm(ClinicForm):
     """One dose of an ordered medicine: given now, or at a time that has passed."""
 
-    event_time = MomentField(required=False, label="Given at, if not now")
+    event_time = MomentField(required=False, label=_lazy("Given at, if not now"))
 
 
 class WithdrawForm(ClinicForm):
     """Why a row that was recorded by mistake is taken back."""
 
-    reason = PlainText(max_length=200, label="Why is it taken back?")
+    reason = PlainText(max_length=200, label=_lazy("Why is it taken back?"))

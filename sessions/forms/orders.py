@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.catalogue.indications import indications
 from sessions.catalogue.medicines import medicines
@@ -18,7 +20,7 @@ SLOTS = 4
 """How many medicines of each purpose one order can carry."""
 
 UNITS = (("mg", "mg"), ("g", "g"), ("microgram", "microgram"), ("mL", "mL"))
-ROUTES = (("PO", "by mouth"), ("IV", "IV"), ("IM", "IM"), ("inhaled", "inhaled"))
+ROUTES = (("PO", _lazy("by mouth")), ("IV", "IV"), ("IM", "IM"), ("inhaled", "inhaled"))
 PREFIX = {Purpose.BEFORE: "before", Purpose.AS_NEEDED: "needed"}
 VALID_DAYS = 182
 
@@ -31,7 +33,7 @@ class ProductSelect(forms.Select):
         product = products().get(str(value))
         if product is not None and not product.orderable:
             option["attrs"]["disabled"] = True
-            option["label"] = f"{label} (cannot be ordered)"
+            option["label"] = _("{label} (cannot be ordered)").format(label=label)
         return option
 
 
@@ -58,14 +60,14 @@ class OrderForm(ClinicForm):
     """One order: product, regimen, dose, weight, risk, dates and medicines."""
 
     product = forms.ChoiceField(widget=ProductSelect)
-    regimen = forms.ChoiceField(label="Indication and regimen")
+    regimen = forms.ChoiceField(label=_lazy("Indication and regimen"))
     dose_g_per_kg = NumberField(
         low="0.01",
         high="9.999",
         places=3,
         unit="g/kg",
         required=False,
-        label="Dose of the course",
+        label=_lazy("Dose of the course"),
     )
     fixed_dose_g = NumberField(
         low="0.5",
@@ -73,72 +75,82 @@ class OrderForm(ClinicForm):
         places=2,
         unit="g",
         required=False,
-        label="or a fixed dose",
-        help_text="Only where the regimen is in grams.",
+        label=_lazy("or a fixed dose"),
+        help_text=_lazy("Only where the regimen is in grams."),
     )
-    days = WholeField(low=1, high=10, label="Over", initial="1")
+    days = WholeField(low=1, high=10, label=_lazy("Over"), initial="1")
     interval_weeks = NumberField(
-        low="0.5", high="52", places=1, unit="weeks", required=False, label="Every"
+        low="0.5",
+        high="52",
+        places=1,
+        unit="weeks",
+        required=False,
+        label=_lazy("Every"),
     )
-    cycles = WholeField(low=1, high=60, label="Cycles", initial="1")
+    cycles = WholeField(low=1, high=60, label=_lazy("Cycles"), initial="1")
     weight_basis = forms.ChoiceField(
         choices=[
-            ("", "By the protocol"),
-            ("actual", "Actual"),
-            ("ideal", "Ideal"),
-            ("adjusted", "Adjusted"),
+            ("", _lazy("By the protocol")),
+            ("actual", _lazy("Actual")),
+            ("ideal", _lazy("Ideal")),
+            ("adjusted", _lazy("Adjusted")),
         ],
         required=False,
         widget=forms.RadioSelect,
-        label="Dosing weight",
+        label=_lazy("Dosing weight"),
     )
     experience = forms.ChoiceField(
         choices=[
-            ("", "By the record"),
-            ("first", "First infusion"),
-            ("experienced", "Experienced"),
+            ("", _lazy("By the record")),
+            ("first", _lazy("First infusion")),
+            ("experienced", _lazy("Experienced")),
         ],
         required=False,
         widget=forms.RadioSelect,
-        label="Infusions before",
+        label=_lazy("Infusions before"),
     )
     treat_at_risk = forms.BooleanField(
-        required=False, label="Treat as at risk, although no risk factor is on record"
+        required=False,
+        label=_lazy("Treat as at risk, although no risk factor is on record"),
     )
     reason = PlainText(
         max_length=1000,
         lines=True,
         required=False,
-        label="Reason",
-        help_text="Asked for when something lies outside label, range or record.",
+        label=_lazy("Reason"),
+        help_text=_lazy(
+            "Asked for when something lies outside label, range or record."
+        ),
     )
     override_reason = PlainText(
         max_length=400,
         lines=True,
         required=False,
-        label="Why a hard stop is overridden",
-        help_text="A contraindication only; the prescriber signs it separately.",
+        label=_lazy("Why a hard stop is overridden"),
+        help_text=_lazy("A contraindication only; the prescriber signs it separately."),
     )
-    first_on = AllDays(required=False, label="First infusion")
-    review_on = AllDays(required=False, label="Review")
-    expires_on = AllDays(label="Valid until")
+    first_on = AllDays(required=False, label=_lazy("First infusion"))
+    review_on = AllDays(required=False, label=_lazy("Review"))
+    expires_on = AllDays(label=_lazy("Valid until"))
     instructions = PlainText(
-        max_length=2000, lines=True, required=False, label="Instructions"
+        max_length=2000, lines=True, required=False, label=_lazy("Instructions")
     )
-    change_note = PlainText(max_length=400, required=False, label="What is changed")
+    change_note = PlainText(
+        max_length=400, required=False, label=_lazy("What is changed")
+    )
 
     extra_fields = ("show_plan",)
 
     def __init__(self, *args, changing: bool = False, **options) -> None:
         super().__init__(*args, **options)
         self.fields["product"].choices = [
-            ("", "Choose a product"),
+            ("", _("Choose a product")),
             *sorted(
                 ((p.key, p.brand) for p in products().values()),
                 key=lambda row: row[1].casefold(),
             ),
         ]
-        self.fields["regimen"].choices = [("", "Choose a regimen"), *regimens()]
+        self.fields["regimen"].choices = [("", _("Choose a regimen")), *regimens()]
         today = self.at.astimezone(self.clinic.zone).date()
         self.fields["expires_on"].initial = today + timedelta(days=VALID_DAYS)
         for purpose, prefix in PREFIX.items():
@@ -168,7 +180,9 @@ class OrderForm(ClinicForm):
         key = self.cleaned_data["product"]
         reason = products()[key].not_orderable_because
         if reason:
-            raise forms.ValidationError(f"This product cannot be ordered: {reason}")
+            raise forms.ValidationError(
+                _("This product cannot be ordered: {reason}").format(reason=reason)
+            )
         return key
 
     def clean(self) -> None:
@@ -176,7 +190,7 @@ class OrderForm(ClinicForm):
         per_kg, grams = values.get("dose_g_per_kg"), values.get("fixed_dose_g")
         typed = {"dose_g_per_kg", "fixed_dose_g"} & set(self.errors)
         if not typed and (per_kg is None) == (grams is None):
-            self.add_error("dose_g_per_kg", "Give the dose in g/kg or in grams.")
+            self.add_error("dose_g_per_kg", _("Give the dose in g/kg or in grams."))
         for purpose, prefix in PREFIX.items():
             for slot in range(SLOTS):
                 self._clean_medicine(f"{prefix}{slot}", purpose)
@@ -186,14 +200,14 @@ class OrderForm(ClinicForm):
         values = self.cleaned_data
         if not values.get(f"{name}_key"):
             if values.get(f"{name}_dose") is not None:
-                self.add_error(f"{name}_key", "Which medicine?")
+                self.add_error(f"{name}_key", _("Which medicine?"))
             return
         wanted = {
-            "dose": "How much?",
-            "minutes" if purpose == Purpose.BEFORE else "gap": "How many minutes?",
+            "dose": _("How much?"),
+            "minutes" if purpose == Purpose.BEFORE else "gap": _("How many minutes?"),
         }
         if purpose == Purpose.AS_NEEDED:
-            wanted["max"] = "The most in 24 h?"
+            wanted["max"] = _("The most in 24 h?")
         for part, question in wanted.items():
             field = f"{name}_{part}"
             if values.get(field) is None and field not in self.errors:
@@ -245,36 +259,36 @@ class OrderForm(ClinicForm):
 
 def _medicine_fields(name: str, purpose: Purpose) -> dict[str, forms.Field]:
     """One row: medicine, dose, unit, route, and the times of its purpose."""
-    words = "Before" if purpose == Purpose.BEFORE else "As needed"
+    words = _("Before") if purpose == Purpose.BEFORE else _("As needed")
     number = {"low": "0.001", "high": "5000", "places": 3, "required": False}
     row: dict[str, forms.Field] = {
         f"{name}_key": forms.ChoiceField(
-            choices=[("", "None"), *_medicine_choices(purpose)],
+            choices=[("", _("None")), *_medicine_choices(purpose)],
             required=False,
-            label=f"{words}: medicine",
+            label=_("{words}: medicine").format(words=words),
         ),
-        f"{name}_dose": NumberField(**number, label="Dose"),
+        f"{name}_dose": NumberField(**number, label=_("Dose")),
         f"{name}_unit": forms.ChoiceField(
-            choices=UNITS, required=False, label="Unit of the dose"
+            choices=UNITS, required=False, label=_("Unit of the dose")
         ),
         f"{name}_route": forms.ChoiceField(
-            choices=ROUTES, required=False, label="Route"
+            choices=ROUTES, required=False, label=_("Route")
         ),
     }
     if purpose == Purpose.BEFORE:
         row[f"{name}_minutes"] = WholeField(
-            low=0, high=600, required=False, label="Minutes before"
+            low=0, high=600, required=False, label=_("Minutes before")
         )
     else:
         row[f"{name}_gap"] = WholeField(
-            low=0, high=2880, required=False, label="Gap, min"
+            low=0, high=2880, required=False, label=_("Gap, min")
         )
         row[f"{name}_max"] = NumberField(
             low="0.001",
             high="20000",
             places=3,
             required=False,
-            label="Most in 24 h, same unit",
+            label=_("Most in 24 h, same unit"),
         )
     return row
 
@@ -342,12 +356,12 @@ class IdentityForm(ClinicForm):
 
     initials = PlainText(
         max_length=4,
-        label="Patient's initials",
+        label=_lazy("Patient's initials"),
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "autocapitalize": "characters", "size": 4}
         ),
     )
-    birth_year = WholeField(low=1900, high=2100, label="Birth year")
+    birth_year = WholeField(low=1900, high=2100, label=_lazy("Birth year"))
 
 
 class PasswordField(forms.CharField):
@@ -357,7 +371,7 @@ class PasswordField(forms.CharField):
         super().__init__(
             max_length=200,
             strip=False,
-            label="Your password",
+            label=_("Your password"),
             widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
             **options,
         )
@@ -368,7 +382,7 @@ class SignatureForm(IdentityForm):
 
     password = PasswordField()
     override = forms.BooleanField(
-        required=False, label="I override every hard stop named above"
+        required=False, label=_lazy("I override every hard stop named above")
     )
 
     def __init__(self, *args, stops: bool = False, **options) -> None:
@@ -381,10 +395,10 @@ class TelephoneOrderForm(OrderForm, IdentityForm):
     """A telephone order: the choices, who gave them, and that they were read back."""
 
     prescriber = forms.ModelChoiceField(
-        queryset=User.objects.none(), label="Prescriber on the telephone"
+        queryset=User.objects.none(), label=_lazy("Prescriber on the telephone")
     )
     read_back = forms.BooleanField(
-        required=False, label="I read the whole order back, and it was confirmed"
+        required=False, label=_lazy("I read the whole order back, and it was confirmed")
     )
 
     def __init__(self, *args, prescribers, **options) -> None:
@@ -429,23 +443,25 @@ class PreviewForm(OrderForm):
 class ReasonForm(ClinicForm):
     """Return, hold, resume, cancel, complete: each says why."""
 
-    reason = PlainText(max_length=400, lines=True, label="Why")
+    reason = PlainText(max_length=400, lines=True, label=_lazy("Why"))
 
 
 class PatientSearchForm(forms.Form):
     """Whose orders; comes by POST, because a name never stands in an address."""
 
-    q = PlainText(max_length=120, required=False, label="Name, MRN or birth date")
+    q = PlainText(
+        max_length=120, required=False, label=_lazy("Name, MRN or birth date")
+    )
 
 
 STATUSES = (
-    ("open", "Open"),
-    ("draft", "To sign"),
-    ("signed", "To verify"),
-    ("active", "Active"),
-    ("on_hold", "On hold"),
-    ("countersign", "To countersign"),
-    ("closed", "Closed"),
-    ("all", "All"),
+    ("open", _lazy("Open")),
+    ("draft", _lazy("To sign")),
+    ("signed", _lazy("To verify")),
+    ("active", _lazy("Active")),
+    ("on_hold", _lazy("On hold")),
+    ("countersign", _lazy("To countersign")),
+    ("closed", _lazy("Closed")),
+    ("all", _lazy("All")),
 )
 """Filters of the list of orders."""

@@ -8,12 +8,15 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.catalogue.labs import LabTest, lab_tests, unit_words
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import DayField, MomentField, NumberField, PlainText
 from sessions.models import AuditEntry, Height, Patient, Presence, Severity, Sex, Weight
 from sessions.rules.bodies import age_years, height_questions, weight_questions
+from sessions.rules.language import day_words
 from sessions.rules.names import Named
 from sessions.rules.quantities import NumberError, parse_decimal, plain
 
@@ -24,7 +27,7 @@ YEAR_DAYS = 365
 
 Source: RCH Melbourne IVIg guideline (`pre_infusion_checks`, consent for blood product).
 """
-MEASURED = "Measured at"
+MEASURED = _lazy("Measured at")
 
 
 class SearchForm(forms.Form):
@@ -33,7 +36,7 @@ class SearchForm(forms.Form):
     q = PlainText(
         max_length=120,
         required=False,
-        label="Name, MRN or birth date",
+        label=_lazy("Name, MRN or birth date"),
         widget=forms.TextInput(attrs={"type": "search", "autocomplete": "off"}),
     )
 
@@ -59,15 +62,17 @@ class PatientForm(AskingForm):
     """A person; somebody who is easily confused with another is asked about."""
 
     mrn = PlainText(max_length=40, label="MRN")
-    family_name = PlainText(max_length=120, label="Surname")
-    given_names = PlainText(max_length=120, label="Given names")
-    birth_date = DayField(label="Birth date")
-    sex = forms.ChoiceField(choices=Sex.choices, widget=forms.RadioSelect, label="Sex")
-    phone = PlainText(max_length=40, required=False, label="Phone")
-    contact = PlainText(
-        max_length=200, required=False, label="Person to call, with phone"
+    family_name = PlainText(max_length=120, label=_lazy("Surname"))
+    given_names = PlainText(max_length=120, label=_lazy("Given names"))
+    birth_date = DayField(label=_lazy("Birth date"))
+    sex = forms.ChoiceField(
+        choices=Sex.choices, widget=forms.RadioSelect, label=_lazy("Sex")
     )
-    note = PlainText(max_length=2000, required=False, lines=True, label="Note")
+    phone = PlainText(max_length=40, required=False, label=_lazy("Phone"))
+    contact = PlainText(
+        max_length=200, required=False, label=_lazy("Person to call, with phone")
+    )
+    note = PlainText(max_length=2000, required=False, lines=True, label=_lazy("Note"))
 
     def __init__(self, *args, patient: Patient | None = None, **options) -> None:
         self.patient = patient
@@ -80,7 +85,7 @@ class PatientForm(AskingForm):
     def clean_birth_date(self) -> date:
         born = self.cleaned_data["birth_date"]
         if born > self.at.astimezone(self.clinic.zone).date():
-            raise ValidationError("The birth date lies in the future.")
+            raise ValidationError(_("The birth date lies in the future."))
         return born
 
     def clean(self) -> dict[str, Any]:
@@ -98,7 +103,12 @@ class PatientForm(AskingForm):
         self.alike = everybody.similar_to(person, but=patient and patient.pk)
         if self.alike:
             others = "; ".join(_described(other, why) for other, why in self.alike[:3])
-            self.ask("family_name", f"Is this the same person? Already here: {others}.")
+            self.ask(
+                "family_name",
+                _("Is this the same person? Already here: {others}.").format(
+                    others=others
+                ),
+            )
 
     @property
     def values(self) -> dict[str, Any]:
@@ -116,7 +126,9 @@ def named(patient: Patient) -> Named:
 
 def _described(patient: Patient, why: str) -> str:
     born = patient.birth_date
-    return f"{patient}, born {born.day} {born:%b %Y}, MRN {patient.mrn} ({why})"
+    return _("{patient}, born {born}, MRN {mrn} ({why})").format(
+        patient=patient, born=day_words(born), mrn=patient.mrn, why=why
+    )
 
 
 class RowForm(AskingForm):
@@ -138,7 +150,7 @@ class RowForm(AskingForm):
                 corrects.event_time, self.clinic.zone
             ).strftime("%Y-%m-%dT%H:%M")
             self.fields["reason"] = PlainText(
-                max_length=200, label="Why is it corrected?"
+                max_length=200, label=_("Why is it corrected?")
             )
 
     def initial_of(self, row: Any) -> dict[str, Any]:
@@ -162,7 +174,7 @@ class RowForm(AskingForm):
         if moment and moment.astimezone(self.clinic.zone).date() < (
             self.patient.birth_date
         ):
-            raise ValidationError("This lies before the patient's birth.")
+            raise ValidationError(_("This lies before the patient's birth."))
         return moment
 
     def row_values(self) -> dict[str, Any]:
@@ -180,7 +192,9 @@ class RowForm(AskingForm):
 class WeightForm(RowForm):
     """A measured weight in kg; what is possible but odd is asked about (H2, H3, H5)."""
 
-    weight_kg = NumberField(low="0.2", high="650", places=2, unit="kg", label="Weight")
+    weight_kg = NumberField(
+        low="0.2", high="650", places=2, unit="kg", label=_lazy("Weight")
+    )
 
     def __init__(
         self,
@@ -212,7 +226,7 @@ class WeightForm(RowForm):
             most_change_percent=self.most_change_percent,
         )
         if asked:
-            self.ask("weight_kg", " ".join(asked) + " Is this right?")
+            self.ask("weight_kg", " ".join(asked) + _(" Is this right?"))
         return values
 
     def _before(self, moment) -> Weight | None:
@@ -232,7 +246,9 @@ class WeightForm(RowForm):
 class HeightForm(RowForm):
     """A measured height in cm."""
 
-    height_cm = NumberField(low="20", high="280", places=1, unit="cm", label="Height")
+    height_cm = NumberField(
+        low="20", high="280", places=1, unit="cm", label=_lazy("Height")
+    )
 
     def __init__(self, *args, last: Height | None = None, **options) -> None:
         super().__init__(*args, **options)
@@ -250,7 +266,7 @@ class HeightForm(RowForm):
                 last_cm=self.last.height_cm if self.last else None,
             )
             if asked:
-                self.ask("height_cm", " ".join(asked) + " Is this right?")
+                self.ask("height_cm", " ".join(asked) + _(" Is this right?"))
         return values
 
     def row_values(self) -> dict[str, Any]:
@@ -263,25 +279,27 @@ class HeightForm(RowForm):
 class AllergyForm(RowForm):
     """One allergy, or the statement that none is known."""
 
-    substance = PlainText(max_length=120, required=False, label="Substance")
-    reaction = PlainText(max_length=120, required=False, label="What happened")
+    substance = PlainText(max_length=120, required=False, label=_lazy("Substance"))
+    reaction = PlainText(max_length=120, required=False, label=_lazy("What happened"))
     severity = forms.ChoiceField(
-        choices=Severity.choices, required=False, label="Severity"
+        choices=Severity.choices, required=False, label=_lazy("Severity")
     )
-    none_known = forms.BooleanField(required=False, label="No allergy known, asked now")
+    none_known = forms.BooleanField(
+        required=False, label=_lazy("No allergy known, asked now")
+    )
 
     def __init__(self, *args, **options) -> None:
         super().__init__(*args, **options)
-        self.fields["event_time"].label = "Reported at"
+        self.fields["event_time"].label = _("Reported at")
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         if "substance" in self.errors:
             return values
         if values.get("none_known") and values.get("substance"):
-            self.add_error("none_known", "Name a substance or say none is known.")
+            self.add_error("none_known", _("Name a substance or say none is known."))
         if not values.get("none_known") and not values.get("substance"):
-            self.add_error("substance", "Name the substance, or that none is known.")
+            self.add_error("substance", _("Name the substance, or that none is known."))
         return values
 
     def row_values(self) -> dict[str, Any]:
@@ -324,8 +342,12 @@ class RiskFactorsForm(ClinicForm):
             self.fields[f"detail_{factor.key}"] = PlainText(
                 max_length=200,
                 required=False,
-                label="Detail",
-                widget=forms.TextInput(attrs={"aria-label": f"{factor.label}: detail"}),
+                label=_("Detail"),
+                widget=forms.TextInput(
+                    attrs={
+                        "aria-label": _("{label}: detail").format(label=factor.label)
+                    }
+                ),
                 initial=row.detail if row else "",
             )
 
@@ -341,7 +363,7 @@ class RiskFactorsForm(ClinicForm):
         for factor in self.factors:
             detail = values.get(f"detail_{factor.key}")
             if detail and not values.get(f"presence_{factor.key}"):
-                self.add_error(f"presence_{factor.key}", "Yes, no or not known?")
+                self.add_error(f"presence_{factor.key}", _("Yes, no or not known?"))
         return values
 
     @property
@@ -365,30 +387,32 @@ class PregnancyForm(RowForm):
     """Pregnant or not, when it is due, and which physician supervises (A8)."""
 
     presence = forms.ChoiceField(
-        choices=Presence.choices, widget=forms.RadioSelect, label="Pregnant"
+        choices=Presence.choices, widget=forms.RadioSelect, label=_lazy("Pregnant")
     )
-    due_date = DayField(required=False, label="Due date")
+    due_date = DayField(required=False, label=_lazy("Due date"))
     supervisor = PlainText(
-        max_length=120, required=False, label="Supervising physician"
+        max_length=120, required=False, label=_lazy("Supervising physician")
     )
-    detail = PlainText(max_length=200, required=False, label="Detail")
+    detail = PlainText(max_length=200, required=False, label=_lazy("Detail"))
 
     def __init__(self, *args, **options) -> None:
         super().__init__(*args, **options)
-        self.fields["event_time"].label = "Said at"
+        self.fields["event_time"].label = _("Said at")
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         due = values.get("due_date")
         if values.get("presence") == Presence.PRESENT:
             if not values.get("supervisor"):
-                self.add_error("supervisor", "Name the physician who supervises.")
+                self.add_error("supervisor", _("Name the physician who supervises."))
             first = self.day - timedelta(days=30)
             last = self.day + timedelta(days=PREGNANCY_DAYS)
             if due and not first <= due <= last:
-                self.add_error("due_date", "A due date lies within the next 300 days.")
+                self.add_error(
+                    "due_date", _("A due date lies within the next 300 days.")
+                )
         elif due or values.get("supervisor"):
-            self.add_error("due_date", "Only when the patient is pregnant.")
+            self.add_error("due_date", _("Only when the patient is pregnant."))
         return values
 
     def row_values(self) -> dict[str, Any]:
@@ -399,25 +423,25 @@ class PregnancyForm(RowForm):
 class LabForm(RowForm):
     """One laboratory result in the unit in which it was reported."""
 
-    test = forms.ChoiceField(label="Test")
+    test = forms.ChoiceField(label=_lazy("Test"))
     value = PlainText(
         max_length=40,
-        label="Result",
+        label=_lazy("Result"),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
-    unit = forms.ChoiceField(required=False, label="Unit")
+    unit = forms.ChoiceField(required=False, label=_lazy("Unit"))
 
     def __init__(self, *args, **options) -> None:
         super().__init__(*args, **options)
         tests = lab_tests()
-        self.fields["test"].choices = [("", "Choose")] + [
+        self.fields["test"].choices = [("", _("Choose"))] + [
             (key, test.name) for key, test in tests.items()
         ]
         units = dict.fromkeys(unit for test in tests.values() for unit in test.units)
-        self.fields["unit"].choices = [("", "None")] + [
+        self.fields["unit"].choices = [("", _("None"))] + [
             (unit, unit_words(unit)) for unit in units
         ]
-        self.fields["event_time"].label = "Sample taken at"
+        self.fields["event_time"].label = _("Sample taken at")
 
     def initial_of(self, row: Any) -> dict[str, Any]:
         value = row.value_text if row.value is None else plain(row.value)
@@ -432,7 +456,10 @@ class LabForm(RowForm):
             self._clean_word(test, values)
         elif values.get("unit") not in test.units:
             known = " or ".join(unit_words(unit) for unit in test.units)
-            self.add_error("unit", f"{test.name} is reported in {known}.")
+            self.add_error(
+                "unit",
+                _("{name} is reported in {known}.").format(name=test.name, known=known),
+            )
         else:
             self._clean_number(test, values)
         return values
@@ -441,9 +468,11 @@ class LabForm(RowForm):
         typed = " ".join(values["value"].split()).casefold()
         word = next((word for word in test.words if word.casefold() == typed), None)
         if word is None:
-            self.add_error("value", f"Write one of: {', '.join(test.words)}.")
+            self.add_error(
+                "value", _("Write one of: {words}.").format(words=", ".join(test.words))
+            )
         if values.get("unit"):
-            self.add_error("unit", f"{test.name} has no unit.")
+            self.add_error("unit", _("{name} has no unit.").format(name=test.name))
         values["value_text"] = word
 
     def _clean_number(self, test: LabTest, values: dict[str, Any]) -> None:
@@ -457,10 +486,14 @@ class LabForm(RowForm):
         if not limits.least <= number <= limits.most:
             self.add_error(
                 "value",
-                f"{words}: between {plain(limits.least)} and {plain(limits.most)}.",
+                _("{words}: between {least} and {most}.").format(
+                    words=words, least=plain(limits.least), most=plain(limits.most)
+                ),
             )
         elif not limits.low <= number <= limits.high:
-            self.ask("value", f"{words} is unusual. Is the unit right?")
+            self.ask(
+                "value", _("{words} is unusual. Is the unit right?").format(words=words)
+            )
         values["number"] = number
 
     def row_values(self) -> dict[str, Any]:
@@ -477,20 +510,22 @@ class ConsentForm(RowForm):
     """Consent to a blood product: given or refused, for what, until when (A11)."""
 
     given = forms.ChoiceField(
-        choices=[("yes", "Given"), ("no", "Refused or taken back")],
+        choices=[("yes", _lazy("Given")), ("no", _lazy("Refused or taken back"))],
         widget=forms.RadioSelect,
-        label="Consent",
+        label=_lazy("Consent"),
     )
-    scope = PlainText(max_length=200, label="For what")
-    expires_on = DayField(label="Valid until")
-    witness = PlainText(max_length=120, required=False, label="Witness")
+    scope = PlainText(max_length=200, label=_lazy("For what"))
+    expires_on = DayField(label=_lazy("Valid until"))
+    witness = PlainText(max_length=120, required=False, label=_lazy("Witness"))
 
     def __init__(self, *args, **options) -> None:
         super().__init__(*args, **options)
         today = self.at.astimezone(self.clinic.zone).date()
-        self.initial.setdefault("scope", "Immunoglobulin, a blood product, as a course")
+        self.initial.setdefault(
+            "scope", _("Immunoglobulin, a blood product, as a course")
+        )
         self.initial.setdefault("expires_on", today + timedelta(days=YEAR_DAYS))
-        self.fields["event_time"].label = "Signed at"
+        self.fields["event_time"].label = _("Signed at")
 
     def initial_of(self, row: Any) -> dict[str, Any]:
         return {**super().initial_of(row), "given": "yes" if row.given else "no"}
@@ -501,11 +536,11 @@ class ConsentForm(RowForm):
         if expires is None or "event_time" in self.errors:
             return values
         if expires < self.day:
-            self.add_error("expires_on", "It would have ended before it was signed.")
+            self.add_error("expires_on", _("It would have ended before it was signed."))
         elif expires > self.day + timedelta(days=3 * YEAR_DAYS):
-            self.add_error("expires_on", "At most three years.")
+            self.add_error("expires_on", _("At most three years."))
         elif expires > self.day + timedelta(days=YEAR_DAYS + 1):
-            self.ask("expires_on", "Longer than 12 months. Is this right?")
+            self.ask("expires_on", _("Longer than 12 months. Is this right?"))
         return values
 
     def row_values(self) -> dict[str, Any]:
@@ -521,14 +556,14 @@ class ConsentForm(RowForm):
 class WithdrawForm(ClinicForm):
     """Why a row was entered in error."""
 
-    reason = PlainText(max_length=200, label="Why was this entered in error?")
+    reason = PlainText(max_length=200, label=_lazy("Why was this entered in error?"))
 
 
 class ImportForm(ClinicForm):
     """FHIR bundles from a file of the user's machine."""
 
     file = forms.FileField(
-        label="FHIR bundle (JSON, packed with gzip or not)",
+        label=_lazy("FHIR bundle (JSON, packed with gzip or not)"),
         max_length=200,
         widget=forms.FileInput(
             attrs={"accept": ".json,.gz,application/json,application/gzip"}
@@ -540,4 +575,4 @@ class ImportForm(ClinicForm):
         super()._refuse_strange_fields()
         for name in self.files:
             if name != "file" or len(self.files.getlist(name)) > 1:
-                self.add_error(None, "Send one file at a time.")
+                self.add_error(None, _("Send one file at a time."))

@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import NumberField, PlainText
@@ -111,7 +113,9 @@ def _acts(acts: Mapping[str, Any]) -> Iterator[Editable]:
                 yield Editable(
                     name=f"acts.{code}.{key}",
                     section="acts",
-                    label=f"{_plain_words(code.lower())}: {label.lower()} after",
+                    label=_("{code}: {label} after").format(
+                        code=_plain_words(code.lower()), label=label.lower()
+                    ),
                     unit=unit,
                     path=("monitoring", "acts", code),
                     key=key,
@@ -157,7 +161,7 @@ def _rule(
     yield Editable(
         name=f"{table}.{rule}.act",
         section=table,
-        label=f"{named}: calls for",
+        label=_("{named}: calls for").format(named=named),
         unit="",
         path=path,
         key="act",
@@ -169,7 +173,7 @@ def _rule(
         yield Editable(
             name=f"{table}.{rule}.on",
             section=table,
-            label=f"{named}: on",
+            label=_("{named}: on").format(named=named),
             unit="",
             path=path,
             key="on",
@@ -188,38 +192,38 @@ def _named(row: Mapping[str, Any]) -> str:
 
 
 SECTIONS = {
-    "ladder": "Ladder where the label gives only start and maximum",
-    "ceiling": "Ceilings",
-    "rounding": "Rounding",
-    "dosing_weight": "Dosing weight",
-    "weight": "Age and change of the weight",
-    "dose_range": "Dose limits",
-    "restart": "Restart after a pause or reaction",
-    "intervals": "Gaps between infusions",
-    "schedule": "Vital signs and observation",
-    "reaction_course": "Course of reactions",
-    "acts": "What each act leads to",
-    "thresholds": "Limits of vital signs",
-    "lab_thresholds": "Limits of laboratory values",
-    "reactions": "Reactions",
-    "timing": "Late reactions",
+    "ladder": _lazy("Ladder where the label gives only start and maximum"),
+    "ceiling": _lazy("Ceilings"),
+    "rounding": _lazy("Rounding"),
+    "dosing_weight": _lazy("Dosing weight"),
+    "weight": _lazy("Age and change of the weight"),
+    "dose_range": _lazy("Dose limits"),
+    "restart": _lazy("Restart after a pause or reaction"),
+    "intervals": _lazy("Gaps between infusions"),
+    "schedule": _lazy("Vital signs and observation"),
+    "reaction_course": _lazy("Course of reactions"),
+    "acts": _lazy("What each act leads to"),
+    "thresholds": _lazy("Limits of vital signs"),
+    "lab_thresholds": _lazy("Limits of laboratory values"),
+    "reactions": _lazy("Reactions"),
+    "timing": _lazy("Late reactions"),
 }
 
 
 PARTS = {
     "doses": (
-        "Doses and rates",
+        _lazy("Doses and rates"),
         (
             *("ladder", "ceiling", "rounding", "dosing_weight", "weight"),
             *("dose_range", "restart", "intervals"),
         ),
     ),
     "schedule": (
-        "Schedule and acts",
+        _lazy("Schedule and acts"),
         ("schedule", "reaction_course", "acts", "timing"),
     ),
-    "limits": ("Limits", ("thresholds", "lab_thresholds")),
-    "reactions": ("Reactions", ("reactions",)),
+    "limits": (_lazy("Limits"), ("thresholds", "lab_thresholds")),
+    "reactions": (_lazy("Reactions"), ("reactions",)),
 }
 """One draft changes one part; a further part is changed in a draft of that draft."""
 
@@ -232,13 +236,18 @@ class ProtocolDraftForm(ClinicForm):
     """
 
     note = PlainText(
-        max_length=400, lines=True, label="What is changed, and why", required=True
+        max_length=400,
+        lines=True,
+        label=_lazy("What is changed, and why"),
+        required=True,
     )
     source = PlainText(
         max_length=600,
         lines=True,
-        label="Where the new values come from",
-        help_text="A guideline with edition and page, or a decision of the clinic.",
+        label=_lazy("Where the new values come from"),
+        help_text=_lazy(
+            "A guideline with edition and page, or a decision of the clinic."
+        ),
     )
 
     def __init__(
@@ -325,7 +334,7 @@ class ApproveForm(ClinicForm):
     password = forms.CharField(
         max_length=200,
         strip=False,
-        label="Your password",
+        label=_lazy("Your password"),
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
@@ -333,7 +342,7 @@ class ApproveForm(ClinicForm):
 class RetireForm(ApproveForm):
     """Taking a version out of use needs a reason too."""
 
-    reason = PlainText(max_length=400, lines=True, label="Why it is retired")
+    reason = PlainText(max_length=400, lines=True, label=_lazy("Why it is retired"))
     field_order = ("reason", "password")
 
 

@@ -2,12 +2,12 @@
 
 from django import forms
 
-from sessions.forms.base import ClinicForm
+from sessions.forms.base import ClinicForm, WaitingForm
 from sessions.forms.fields import NumberField, PlainText
 from sessions.models import RateReason, ResumeReason
 
 
-class RateForm(ClinicForm):
+class RateForm(WaitingForm):
     """One act on the rate; the pressed button says what the pump shows."""
 
     rate_ml_per_h = NumberField(

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from sessions.catalogue.reactions import vocabulary
-from sessions.forms.base import ClinicForm
+from sessions.forms.base import ClinicForm, WaitingForm
 from sessions.forms.fields import MomentField, NumberField, PlainText
 from sessions.models import Clinic, Grade, OrderMedicine, ReactionOutcome
 
@@ -22,7 +22,7 @@ ACTIONS = (
 )
 
 
-class ReactionForm(ClinicForm):
+class ReactionForm(WaitingForm):
     """Symptoms by chip, onset, grade, act and as-needed medicines; one save."""
 
     extra_fields = ("q",)

@@ -9,18 +9,20 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.fields import DayField
 from sessions.models import Clinic, Grade
 
 PERIODS = {
-    "12": "Last 12 full months",
-    "3": "Last 3 full months",
-    "1": "Last full month",
-    "now": "This month so far",
-    "year": "This year so far",
-    "24": "Last 24 full months",
-    "days": "Days from … to …",
+    "12": _lazy("Last 12 full months"),
+    "3": _lazy("Last 3 full months"),
+    "1": _lazy("Last full month"),
+    "now": _lazy("This month so far"),
+    "year": _lazy("This year so far"),
+    "24": _lazy("Last 24 full months"),
+    "days": _lazy("Days from … to …"),
 }
 LONGEST = timedelta(days=3700)
 
@@ -28,12 +30,12 @@ LONGEST = timedelta(days=3700)
 class ReportForm(forms.Form):
     """Period, product and indication; each report adds its own groups and filters."""
 
-    by = forms.ChoiceField(label="By")
-    period = forms.ChoiceField(label="Period", choices=list(PERIODS.items()))
-    first = DayField(label="From", required=False)
-    last = DayField(label="To", required=False)
-    product = forms.ChoiceField(label="Product", required=False)
-    indication = forms.ChoiceField(label="Indication", required=False)
+    by = forms.ChoiceField(label=_lazy("By"))
+    period = forms.ChoiceField(label=_lazy("Period"), choices=list(PERIODS.items()))
+    first = DayField(label=_lazy("From"), required=False)
+    last = DayField(label=_lazy("To"), required=False)
+    product = forms.ChoiceField(label=_lazy("Product"), required=False)
+    indication = forms.ChoiceField(label=_lazy("Indication"), required=False)
 
     def __init__(
         self,
@@ -49,8 +51,8 @@ class ReportForm(forms.Form):
         self.clinic, self.at = clinic, at
         super().__init__(None, auto_id="ask_%s")
         self.fields["by"].choices = list(groupings.items())
-        self.fields["product"].choices = [("", "All products"), *products]
-        self.fields["indication"].choices = [("", "All indications"), *indications]
+        self.fields["product"].choices = [("", _("All products")), *products]
+        self.fields["indication"].choices = [("", _("All indications")), *indications]
         self.data, self.is_bound = self._complete(), True
 
     def _complete(self) -> dict[str, str]:
@@ -65,9 +67,11 @@ class ReportForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         for name in self.asked:
             if name not in self.fields:
-                self.add_error(None, f"Unknown question: {name[:40]!a}.")
+                self.add_error(
+                    None, _("Unknown question: {name!a}.").format(name=name[:40])
+                )
             elif len(self.asked.getlist(name)) > 1:
-                self.add_error(name, "Asked twice.")
+                self.add_error(name, _("Asked twice."))
         if self.cleaned_data.get("period") == "days":
             self._check_days()
         return self.cleaned_data
@@ -75,13 +79,13 @@ class ReportForm(forms.Form):
     def _check_days(self) -> None:
         first, last = self.cleaned_data.get("first"), self.cleaned_data.get("last")
         if first is None and "first" not in self.errors:
-            self.add_error("first", "Choose the first day.")
+            self.add_error("first", _("Choose the first day."))
         if last is None and "last" not in self.errors:
-            self.add_error("last", "Choose the last day.")
+            self.add_error("last", _("Choose the last day."))
         if first and last and last < first:
-            self.add_error("last", "The last day lies before the first.")
+            self.add_error("last", _("The last day lies before the first."))
         elif first and last and last - first > LONGEST:
-            self.add_error("last", "At most ten years at once.")
+            self.add_error("last", _("At most ten years at once."))
 
     @property
     def today(self) -> date:
@@ -142,33 +146,33 @@ class ReportForm(forms.Form):
 
 class ReactionForm(ReportForm):
     grade = forms.ChoiceField(
-        label="Grade",
+        label=_lazy("Grade"),
         choices=[
-            (Grade.MILD, "Mild or worse"),
-            (Grade.MODERATE, "Moderate or worse"),
-            (Grade.SEVERE, "Severe or worse"),
-            (Grade.LIFE_THREATENING, "Life-threatening"),
+            (Grade.MILD, _lazy("Mild or worse")),
+            (Grade.MODERATE, _lazy("Moderate or worse")),
+            (Grade.SEVERE, _lazy("Severe or worse")),
+            (Grade.LIFE_THREATENING, _lazy("Life-threatening")),
         ],
     )
     window = forms.ChoiceField(
-        label="Window",
+        label=_lazy("Window"),
         choices=[
-            ("24", "To 24 h after the end"),
-            ("infusion", "While infusing"),
-            ("72", "To 72 h after the end"),
-            ("any", "Whenever recorded"),
+            ("24", _lazy("To 24 h after the end")),
+            ("infusion", _lazy("While infusing")),
+            ("72", _lazy("To 72 h after the end")),
+            ("any", _lazy("Whenever recorded")),
         ],
     )
 
 
 class ReductionForm(ReportForm):
     source = forms.ChoiceField(
-        label="From",
+        label=_lazy("From"),
         required=False,
         choices=[
-            ("", "Reactions and flags"),
-            ("reaction", "Reactions, from onset"),
-            ("flag", "Flags, from raising"),
+            ("", _lazy("Reactions and flags")),
+            ("reaction", _lazy("Reactions, from onset")),
+            ("flag", _lazy("Flags, from raising")),
         ],
     )
 

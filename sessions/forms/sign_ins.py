@@ -2,6 +2,8 @@
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import PlainText
@@ -11,8 +13,8 @@ class CodeField(forms.CharField):
     """Six digits from an authenticator app; a blank between them is no mistake."""
 
     def __init__(self, **options) -> None:
-        options.setdefault("label", "Code from the app")
-        options.setdefault("help_text", "Six digits.")
+        options.setdefault("label", _lazy("Code from the app"))
+        options.setdefault("help_text", _lazy("Six digits."))
         widget = forms.TextInput(
             attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}
         )
@@ -21,7 +23,7 @@ class CodeField(forms.CharField):
     def to_python(self, value):
         text = "".join(super().to_python(value).split())
         if text and not (text.isascii() and text.isdigit() and len(text) == 6):
-            raise ValidationError("The code has six digits.")
+            raise ValidationError(_("The code has six digits."))
         return text
 
 
@@ -29,7 +31,7 @@ class PasswordAgainField(forms.CharField):
     """The password somebody has, asked once more."""
 
     def __init__(self, **options) -> None:
-        options.setdefault("label", "Your password again")
+        options.setdefault("label", _lazy("Your password again"))
         widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
         super().__init__(max_length=200, strip=False, widget=widget, **options)
 
@@ -39,7 +41,7 @@ class SignInForm(forms.Form):
 
     username = forms.CharField(
         max_length=60,
-        label="User name",
+        label=_lazy("User name"),
         widget=forms.TextInput(
             attrs={
                 "autocomplete": "username",
@@ -52,7 +54,7 @@ class SignInForm(forms.Form):
     password = forms.CharField(
         max_length=200,
         strip=False,
-        label="Password",
+        label=_lazy("Password"),
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
@@ -68,11 +70,9 @@ class RecoveryForm(forms.Form):
 
     recovery = forms.CharField(
         max_length=40,
-        label="Recovery code",
-        help_text="Sixteen letters and digits. Each one counts once.",
-        widget=forms.TextInput(
-            attrs={"autocomplete": "off", "autocapitalize": "none"}
-        ),
+        label=_lazy("Recovery code"),
+        help_text=_lazy("Sixteen letters and digits. Each one counts once."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
     )
 
 
@@ -91,8 +91,8 @@ class PasswordAgainForm(ClinicForm):
 class _FactorForm(ClinicForm):
     name = PlainText(
         max_length=40,
-        label="Name it",
-        help_text="So that you know it again: my phone, blue key.",
+        label=_lazy("Name it"),
+        help_text=_lazy("So that you know it again: my phone, blue key."),
     )
     password = PasswordAgainField()
 
@@ -100,7 +100,7 @@ class _FactorForm(ClinicForm):
 class AddAppForm(_FactorForm):
     """A new authenticator app, which shows that it has the secret."""
 
-    code = CodeField(label="Code the app shows now")
+    code = CodeField(label=_lazy("Code the app shows now"))
     field_order = ("code", "name", "password")
 
 
@@ -110,7 +110,9 @@ class AddPasskeyForm(_FactorForm):
     credential = forms.CharField(
         max_length=20_000,
         widget=forms.HiddenInput,
-        error_messages={"required": "No passkey was made. Press the button again."},
+        error_messages={
+            "required": _lazy("No passkey was made. Press the button again.")
+        },
     )
 
 

@@ -1,8 +1,11 @@
 """Signing in, one's own settings, and who works here."""
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import PlainText
@@ -16,8 +19,10 @@ class UsernameField(forms.CharField):
     """What somebody signs in with: short, lower case, typed on any keyboard."""
 
     def __init__(self, **options) -> None:
-        options.setdefault("label", "User name")
-        options.setdefault("help_text", "Small letters a to z, digits, dot, dash.")
+        options.setdefault("label", _lazy("User name"))
+        options.setdefault(
+            "help_text", _lazy("Small letters a to z, digits, dot, dash.")
+        )
         widget = forms.TextInput(
             attrs={"autocomplete": "off", "autocapitalize": "none"}
         )
@@ -28,7 +33,9 @@ class UsernameField(forms.CharField):
         strange = sorted(set(text) - USERNAME_LETTERS)
         if strange:
             raise ValidationError(
-                f"Only small letters a to z, digits, dot and dash, not {strange[0]!r}."
+                _(
+                    "Only small letters a to z, digits, dot and dash, not {strange!r}."
+                ).format(strange=strange[0])
             )
         return text
 
@@ -38,7 +45,8 @@ class NewPasswordField(forms.CharField):
 
     def __init__(self, **options) -> None:
         options.setdefault(
-            "help_text", "At least 12 characters; a few words are good. No other rule."
+            "help_text",
+            _lazy("At least 12 characters; a few words are good. No other rule."),
         )
         widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
         super().__init__(max_length=200, strip=False, widget=widget, **options)
@@ -50,7 +58,7 @@ def check_password_pair(form: forms.Form, *, name: str, again: str, user: User) 
     if not chosen:
         return
     if repeated is not None and chosen != repeated:
-        form.add_error(again, "The two passwords differ. Type it again.")
+        form.add_error(again, _("The two passwords differ. Type it again."))
     try:
         validate_password(chosen, user=user)
     except ValidationError as error:
@@ -62,16 +70,18 @@ class StaffForm(ClinicForm):
 
     name = PlainText(
         max_length=120,
-        help_text="First name, then surname, as it stands on the signed record.",
+        help_text=_lazy("First name, then surname, as it stands on the signed record."),
     )
     credential = PlainText(
-        max_length=20, required=False, help_text="RN, MD, PharmD and the like."
+        max_length=20, required=False, help_text=_lazy("RN, MD, PharmD and the like.")
     )
-    phone = PlainText(max_length=40, required=False, label="Telephone")
+    phone = PlainText(max_length=40, required=False, label=_lazy("Telephone"))
     role = forms.ChoiceField(
         choices=[(role, role.capitalize()) for role in ROLES],
         widget=forms.RadioSelect,
-        help_text="Admins manage the clinic and do not chart; auditors only read.",
+        help_text=_lazy(
+            "Admins manage the clinic and do not chart; auditors only read."
+        ),
     )
 
 
@@ -85,7 +95,9 @@ class AddStaffForm(StaffForm):
 class ChangeStaffForm(StaffForm):
     """A changed member of staff; `seen` stands for what the screen showed."""
 
-    is_active = forms.BooleanField(required=False, label="Works here: may sign in")
+    is_active = forms.BooleanField(
+        required=False, label=_lazy("Works here: may sign in")
+    )
     seen = forms.CharField(max_length=16, widget=forms.HiddenInput)
 
 
@@ -99,11 +111,11 @@ class OwnPasswordForm(ClinicForm):
     old = forms.CharField(
         max_length=200,
         strip=False,
-        label="Password you have now",
+        label=_lazy("Password you have now"),
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
-    new = NewPasswordField(label="New password")
-    again = NewPasswordField(label="New password again", help_text="")
+    new = NewPasswordField(label=_lazy("New password"))
+    again = NewPasswordField(label=_lazy("New password again"), help_text="")
 
     def __init__(self, *args, user: User, **options) -> None:
         super().__init__(*args, **options)
@@ -117,8 +129,17 @@ class PreferencesForm(ClinicForm):
     """How the screens behave for one user."""
 
     auto_advance = forms.BooleanField(
-        required=False, label="Go on by itself when a field is complete"
+        required=False, label=_lazy("Go on by itself when a field is complete")
+    )
+    language = forms.ChoiceField(
+        choices=[("", _lazy("As the clinic")), *settings.LANGUAGES],
+        required=False,
+        widget=forms.RadioSelect,
+        label=_lazy("Language"),
     )
     theme = forms.ChoiceField(
-        choices=Theme.choices, required=False, widget=forms.RadioSelect, label="Colours"
+        choices=Theme.choices,
+        required=False,
+        widget=forms.RadioSelect,
+        label=_lazy("Colours"),
     )

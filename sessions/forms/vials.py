@@ -9,6 +9,8 @@ from decimal import Decimal
 from biip import ParseError
 from biip.gs1_messages import GS1Message
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.catalogue.products import products
 from sessions.forms.base import ClinicForm
@@ -54,32 +56,39 @@ def read_barcode(text: str) -> Scan:
     raw = SYMBOLOGY.sub("", raw).strip(SEPARATOR)
     if raw.isdigit() and len(raw) in (8, 12, 13, 14):
         raise BarcodeError(
-            "This code names the product only. Scan the square code, which also holds "
-            "lot and expiry, or type them below."
+            _(
+                "This code names the product only. Scan the square code, "
+                "which also holds lot and expiry, or type them below."
+            )
         )
     try:
         message = GS1Message.parse_hri(raw) if raw[:1] == "(" else GS1Message.parse(raw)
     except (ParseError, ValueError) as error:
         raise BarcodeError(
-            "This code could not be read as GS1. Scan it again, or type what the "
-            "label says below."
+            _(
+                "This code could not be read as GS1. Scan it again, or "
+                "type what the label says below."
+            )
         ) from error
     found = {element.ai.ai: element for element in message.element_strings}
     if "01" not in found:
-        raise BarcodeError("This code holds no product number (01). Type it below.")
+        raise BarcodeError(_("This code holds no product number (01). Type it below."))
     if found["01"].gtin is None:
-        raise BarcodeError("The product number's check digit is wrong. Scan it again.")
+        raise BarcodeError(
+            _("The product number's check digit is wrong. Scan it again.")
+        )
     missing = [
         word for ai, word in (("10", "lot"), ("17", "expiry")) if ai not in found
     ]
     if missing:
         raise BarcodeError(
-            f"This code holds no {' and no '.join(missing)}. Type what the label says "
-            "below."
+            _("This code holds no {missing}. Type what the label says below.").format(
+                missing=" and no ".join(missing)
+            )
         )
     expiry = found["17"].date
     if expiry is None:
-        raise BarcodeError("The expiry in this code is no date. Type it below.")
+        raise BarcodeError(_("The expiry in this code is no date. Type it below."))
     lot = found["10"].value
     unseparated = SEPARATOR not in raw and raw[:1] != "(" and "21" not in found
     return Scan(
@@ -113,7 +122,9 @@ class CodeField(forms.CharField):
         text = super().to_python(value) or ""
         text = text.strip(" \t\r\n")
         if any(not " " <= sign <= "~" and sign not in "\x1d␝" for sign in text):
-            raise forms.ValidationError("A scan holds plain letters and digits only.")
+            raise forms.ValidationError(
+                _("A scan holds plain letters and digits only.")
+            )
         return text
 
 
@@ -124,15 +135,15 @@ class VialForm(ClinicForm):
     that a scan alone is enough; a new pack asks for both once.
     """
 
-    code = CodeField(required=False, label="Scan vial")
-    product_key = forms.ChoiceField(required=False, label="Product on the label")
+    code = CodeField(required=False, label=_lazy("Scan vial"))
+    product_key = forms.ChoiceField(required=False, label=_lazy("Product on the label"))
     grams = NumberField(
-        required=False, low="0.1", high="100", places=2, unit="g", label="Grams"
+        required=False, low="0.1", high="100", places=2, unit="g", label=_lazy("Grams")
     )
-    lot = PlainText(required=False, max_length=40, label="Lot")
-    expiry = DayField(required=False, label="Expiry")
+    lot = PlainText(required=False, max_length=40, label=_lazy("Lot"))
+    expiry = DayField(required=False, label=_lazy("Expiry"))
     looks_wrong = forms.BooleanField(
-        required=False, label="Turbid, particles, shaken or cold"
+        required=False, label=_lazy("Turbid, particles, shaken or cold")
     )
 
     def __init__(
@@ -144,7 +155,7 @@ class VialForm(ClinicForm):
         super().__init__(*args, **options)
         self.pack_of = pack_of
         self.fields["product_key"].choices = [
-            ("", "Choose"),
+            ("", _("Choose")),
             *((key, product.brand) for key, product in sorted(products().items())),
         ]
         self.values: dict = {}
@@ -154,7 +165,7 @@ class VialForm(ClinicForm):
         if given.get("looks_wrong"):
             self.add_error(
                 "looks_wrong",
-                "Set this vial aside and take another; it was not recorded.",
+                _("Set this vial aside and take another; it was not recorded."),
             )
         if given.get("code"):
             self._from_code(given)
@@ -187,8 +198,11 @@ class VialForm(ClinicForm):
         if scan.doubtful:
             self.ask(
                 "code",
-                f"The scanner left out the separator, so the lot reads {scan.lot}. "
-                "Does the vial show exactly this lot, without a serial number in it?",
+                _(
+                    "The scanner left out the separator, so the lot reads "
+                    "{lot}. Does the vial show exactly this lot, without a "
+                    "serial number in it?"
+                ).format(lot=scan.lot),
             )
         known = self.pack_of(scan.gtin)
         if known:
@@ -196,19 +210,21 @@ class VialForm(ClinicForm):
         elif not (given.get("product_key") and given.get("grams")):
             self.add_error(
                 "product_key",
-                "This pack is new here: choose product and grams once, then save. "
-                "Later scans know it.",
+                _(
+                    "This pack is new here: choose product and grams once, "
+                    "then save. Later scans know it."
+                ),
             )
 
     def _typed(self, given: dict) -> None:
         needed = ("product_key", "grams", "lot", "expiry")
         missing = [name for name in needed if not given.get(name)]
         if len(missing) == len(needed) and not self.errors:
-            self.add_error("code", "Scan the vial, or type what its label says.")
+            self.add_error("code", _("Scan the vial, or type what its label says."))
             return
         for name in missing:
             if name not in self.errors:
-                self.add_error(name, "Needed.")
+                self.add_error(name, _("Needed."))
 
     def _check_size(self, given: dict) -> None:
         product = products()[given["product_key"]]
@@ -216,7 +232,10 @@ class VialForm(ClinicForm):
         if given["grams"] not in sizes:
             words = ", ".join(plain(size) for size in sizes)
             self.add_error(
-                "grams", f"{product.brand} comes in vials of {words} g. Read it again."
+                "grams",
+                _("{brand} comes in vials of {words} g. Read it again.").format(
+                    brand=product.brand, words=words
+                ),
             )
 
 
@@ -224,12 +243,12 @@ class FinishVialForm(ClinicForm):
     """A vial was finished, or set aside unused, with what was left in it."""
 
     waste_ml = NumberField(
-        low="0", high="2000", places=1, unit="mL", label="Left in the vial"
+        low="0", high="2000", places=1, unit="mL", label=_lazy("Left in the vial")
     )
-    waste_reason = PlainText(required=False, max_length=120, label="Why")
+    waste_reason = PlainText(required=False, max_length=120, label=_lazy("Why"))
 
     def clean(self):
         given = super().clean()
         if given.get("waste_ml") and not given.get("waste_reason"):
-            self.add_error("waste_reason", "Say why something was left.")
+            self.add_error("waste_reason", _("Say why something was left."))
         return given

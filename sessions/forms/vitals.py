@@ -11,7 +11,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from sessions.forms.base import ClinicForm
+from sessions.forms.base import ClinicForm, WaitingForm
 from sessions.forms.fields import MomentField, NumberField, PlainText, WholeField
 from sessions.models import (
     Clinic,
@@ -43,7 +43,7 @@ USUAL = (
 OXYGEN = (("air", "Air"), ("oxygen", "Oxygen"))
 
 
-class VitalsForm(ClinicForm):
+class VitalsForm(WaitingForm):
     """One set; `last` and `baseline` are the sets to show beside it and to compare."""
 
     extra_fields = ("step_up_to",)
@@ -273,7 +273,7 @@ class VitalsForm(ClinicForm):
             )
 
     def _clean_time(self, data: dict[str, Any]) -> None:
-        taken = data.get("event_time")
+        taken = data.get("event_time") or data.get("pressed_at")
         if taken is not None and self.earliest and taken < self.earliest:
             self.add_error("event_time", "This time lies before the visit.")
 
@@ -336,6 +336,7 @@ class VitalsForm(ClinicForm):
 class CorrectionForm(VitalsForm):
     """A set written down anew; the first values stay readable beside it."""
 
+    pressed_at = None  # it waits for nothing: a correction is made with the line up
     time_hint = "Change it only if the time was wrong."
 
     correction_reason = PlainText(

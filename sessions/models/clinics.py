@@ -2,7 +2,9 @@
 
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.fields import Choice, Count, Measure, Text
 
@@ -13,10 +15,10 @@ ALWAYS_TWO_FACTORS = ("admin", "prescriber")
 class LabelRegion(models.TextChoices):
     """Which label of a product binds (the same vial has several)."""
 
-    US = "us", "United States"
-    EU = "eu", "European Union, United Kingdom"
-    AU = "au", "Australia, New Zealand"
-    CA = "ca", "Canada"
+    US = "us", _lazy("United States")
+    EU = "eu", _lazy("European Union, United Kingdom")
+    AU = "au", _lazy("Australia, New Zealand")
+    CA = "ca", _lazy("Canada")
 
 
 class TemperatureUnit(models.TextChoices):
@@ -37,6 +39,10 @@ class Clinic(models.Model):
     phone = Text(max_length=40, blank=True)
     emergency_number = Text(max_length=40, blank=True)
     label_region = Choice(choices=LabelRegion, default=LabelRegion.US)
+    # Of the record and, where a user chose none, of the screens.
+    language = Choice(
+        choices=settings.LANGUAGES, max_length=10, default=settings.LANGUAGE_CODE
+    )
     temperature_unit = Choice(choices=TemperatureUnit, default=TemperatureUnit.CELSIUS)
     pump_resolution_ml_per_h = Measure(
         low="0.01", high="10", digits=4, places=2, default="0.1"

@@ -4,6 +4,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.base import ClinicalQuerySet, ClinicalRow
 from sessions.models.fields import Choice, Count, Measure, Prose, Text
@@ -14,35 +15,35 @@ from sessions.models.protocols import ProtocolVersion
 class FlagAction(models.TextChoices):
     """What the protocol calls for, lowest first (RULINGS 1)."""
 
-    OBSERVE = "observe", "Observe"
-    REDUCE = "reduce", "Reduce"
-    PAUSE = "pause", "Pause"
-    STOP = "stop", "Stop, call"
-    EMERGENCY = "emergency", "Emergency"
+    OBSERVE = "observe", _lazy("Observe")
+    REDUCE = "reduce", _lazy("Reduce")
+    PAUSE = "pause", _lazy("Pause")
+    STOP = "stop", _lazy("Stop, call")
+    EMERGENCY = "emergency", _lazy("Emergency")
 
 
 class FlagPriority(models.TextChoices):
-    HIGH = "high", "High"
-    MEDIUM = "medium", "Medium"
-    LOW = "low", "Low"
+    HIGH = "high", _lazy("High")
+    MEDIUM = "medium", _lazy("Medium")
+    LOW = "low", _lazy("Low")
 
 
 class OverrideReason(models.TextChoices):
     """Why a rate is kept against the protocol; `other` needs words."""
 
-    MEASURED_WRONGLY = "measured_wrongly", "Value measured wrongly: repeat set"
-    KNOWN = "known", "Known for this patient, prescriber aware"
-    POSITION = "position", "Position or movement"
-    IMPROVING = "improving", "Already improving"
-    OTHER = "other", "Other, in words"
+    MEASURED_WRONGLY = "measured_wrongly", _lazy("Value measured wrongly: repeat set")
+    KNOWN = "known", _lazy("Known for this patient, prescriber aware")
+    POSITION = "position", _lazy("Position or movement")
+    IMPROVING = "improving", _lazy("Already improving")
+    OTHER = "other", _lazy("Other, in words")
 
 
 class NotDoneReason(models.TextChoices):
     """How a check that could not run was confirmed by hand (SAFETY I15)."""
 
-    COMPARED = "compared_by_hand", "Compared by hand: within the order's limits"
-    INFORMED = "informed", "Compared by hand, prescriber informed"
-    OTHER = "other", "Other, in words"
+    COMPARED = "compared_by_hand", _lazy("Compared by hand: within the order's limits")
+    INFORMED = "informed", _lazy("Compared by hand, prescriber informed")
+    OTHER = "other", _lazy("Other, in words")
 
 
 class FlagQuerySet(ClinicalQuerySet):
@@ -96,13 +97,13 @@ class FlagEvent(ClinicalRow):
     """What happened to a flag after it was raised."""
 
     class Kind(models.TextChoices):
-        SEEN_AGAIN = "seen_again", "Seen again"
-        ANSWERED = "answered", "Answered by an act"
-        OVERRIDDEN = "overridden", "Kept, with a reason"
-        CALLED = "called", "Called"
-        SETTLED = "settled", "Recheck: settled"
-        NOT_SETTLED = "not_settled", "Recheck: not settled"
-        CLOSED = "closed", "Closed"
+        SEEN_AGAIN = "seen_again", _lazy("Seen again")
+        ANSWERED = "answered", _lazy("Answered by an act")
+        OVERRIDDEN = "overridden", _lazy("Kept, with a reason")
+        CALLED = "called", _lazy("Called")
+        SETTLED = "settled", _lazy("Recheck: settled")
+        NOT_SETTLED = "not_settled", _lazy("Recheck: not settled")
+        CLOSED = "closed", _lazy("Closed")
 
     ANSWERS = (Kind.ANSWERED, Kind.OVERRIDDEN)
 
@@ -127,6 +128,6 @@ class FlagEvent(ClinicalRow):
             models.CheckConstraint(
                 condition=~Q(kind="overridden") | ~Q(reason_code=""),
                 name="override_has_a_coded_reason",
-                violation_error_message="An override needs a reason.",
+                violation_error_message=_lazy("An override needs a reason."),
             ),
         ]

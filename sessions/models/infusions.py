@@ -4,6 +4,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.base import ClinicalQuerySet, ClinicalRow, Owned
 from sessions.models.clinics import Chair
@@ -16,13 +17,13 @@ from sessions.models.protocols import ProtocolVersion
 class Stage(models.TextChoices):
     """Where a visit stands. Running or paused is the last rate change, not a stage."""
 
-    PLANNED = "planned", "Planned"
-    CHECKED_IN = "checked_in", "Checked in"
-    ASSESSED = "assessed", "Assessed"
-    INFUSING = "infusing", "Infusing"
-    OBSERVING = "observing", "Observing"
-    DISCHARGED = "discharged", "Discharged"
-    CANCELLED = "cancelled", "Cancelled"
+    PLANNED = "planned", _lazy("Planned")
+    CHECKED_IN = "checked_in", _lazy("Checked in")
+    ASSESSED = "assessed", _lazy("Assessed")
+    INFUSING = "infusing", _lazy("Infusing")
+    OBSERVING = "observing", _lazy("Observing")
+    DISCHARGED = "discharged", _lazy("Discharged")
+    CANCELLED = "cancelled", _lazy("Cancelled")
 
 
 STAGE_MOVES = {
@@ -40,11 +41,11 @@ IN_A_CHAIR = (Stage.CHECKED_IN, Stage.ASSESSED, Stage.INFUSING, Stage.OBSERVING)
 
 
 class Outcome(models.TextChoices):
-    COMPLETED = "completed", "Completed"
-    STOPPED_EARLY = "stopped_early", "Stopped early"
-    TRANSFERRED = "transferred", "Transferred"
-    LEFT = "left", "Left against advice"
-    DIED = "died", "Died"
+    COMPLETED = "completed", _lazy("Completed")
+    STOPPED_EARLY = "stopped_early", _lazy("Stopped early")
+    TRANSFERRED = "transferred", _lazy("Transferred")
+    LEFT = "left", _lazy("Left against advice")
+    DIED = "died", _lazy("Died")
 
 
 class InfusionQuerySet(ClinicalQuerySet):
@@ -89,13 +90,15 @@ class InfusionSession(Owned):
                 fields=["patient"],
                 condition=Q(stage__in=IN_A_CHAIR, entered_in_error=False),
                 name="one_open_session_per_patient",
-                violation_error_message="This patient already has an open session.",
+                violation_error_message=_lazy(
+                    "This patient already has an open session."
+                ),
             ),
             models.UniqueConstraint(
                 fields=["chair"],
                 condition=Q(stage__in=IN_A_CHAIR, entered_in_error=False),
                 name="one_open_session_per_chair",
-                violation_error_message="That chair is already taken.",
+                violation_error_message=_lazy("That chair is already taken."),
             ),
             models.CheckConstraint(
                 condition=~Q(stage__in=IN_A_CHAIR) | Q(chair__isnull=False),
@@ -147,7 +150,7 @@ class StageChange(SessionRow):
                     to_stage=Stage.CANCELLED,
                 ),
                 name="stage_change_is_legal",
-                violation_error_message="A visit cannot move that way.",
+                violation_error_message=_lazy("A visit cannot move that way."),
             ),
         ]
 
@@ -169,9 +172,9 @@ class IdentityCheck(ClinicalRow):
 class Answer(models.TextChoices):
     """Not asked is a third answer, shown as such, never as no."""
 
-    YES = "yes", "Yes"
-    NO = "no", "No"
-    NOT_ASKED = "not_asked", "Not asked"
+    YES = "yes", _lazy("Yes")
+    NO = "no", _lazy("No")
+    NOT_ASKED = "not_asked", _lazy("Not asked")
 
 
 class Screening(SessionRow):
@@ -201,43 +204,43 @@ class LineCheck(SessionRow):
 class WarningReason(models.TextChoices):
     """Why a warning does not hold the Start."""
 
-    PLANNED = "planned", "The plan allows for it"
-    PRESCRIBER = "prescriber", "The prescriber knows and agrees"
-    UNCHANGED = "unchanged", "Known, and unchanged for this patient"
-    WAIVED = "waived", "Not needed for this patient"
-    OTHER = "other", "Other"
+    PLANNED = "planned", _lazy("The plan allows for it")
+    PRESCRIBER = "prescriber", _lazy("The prescriber knows and agrees")
+    UNCHANGED = "unchanged", _lazy("Known, and unchanged for this patient")
+    WAIVED = "waived", _lazy("Not needed for this patient")
+    OTHER = "other", _lazy("Other")
 
 
 class HardStopReason(models.TextChoices):
     """Why a prescriber starts in spite of a hard stop."""
 
-    BENEFIT = "benefit", "Benefit outweighs the risk"
-    MEASURES = "measures", "Measures are in place"
-    EXAMINED = "examined", "I examined the patient"
-    OTHER = "other", "Other"
+    BENEFIT = "benefit", _lazy("Benefit outweighs the risk")
+    MEASURES = "measures", _lazy("Measures are in place")
+    EXAMINED = "examined", _lazy("I examined the patient")
+    OTHER = "other", _lazy("Other")
 
 
 class EndReason(models.TextChoices):
     """Why an infusion ends."""
 
-    COMPLETED = "completed", "The volume is in"
-    PRESCRIBER = "prescriber", "Prescriber's decision"
-    PATIENT = "patient", "Patient's wish"
-    REACTION = "reaction", "Reaction"
-    LINE = "line", "No vein, line lost"
-    PRODUCT = "product", "Product: vial broken, particles"
-    TIME = "time", "The clinic closes"
-    OTHER = "other", "Other"
+    COMPLETED = "completed", _lazy("The volume is in")
+    PRESCRIBER = "prescriber", _lazy("Prescriber's decision")
+    PATIENT = "patient", _lazy("Patient's wish")
+    REACTION = "reaction", _lazy("Reaction")
+    LINE = "line", _lazy("No vein, line lost")
+    PRODUCT = "product", _lazy("Product: vial broken, particles")
+    TIME = "time", _lazy("The clinic closes")
+    OTHER = "other", _lazy("Other")
 
 
 class DischargeReason(models.TextChoices):
     """Why a patient goes although a criterion is not met."""
 
-    PRESCRIBER = "prescriber", "The prescriber agrees"
-    PATIENT = "patient", "Patient's wish, told of the risk"
-    ACCOMPANIED = "accompanied", "Goes home accompanied"
-    NOT_POSSIBLE = "not_possible", "A set could not be taken"
-    OTHER = "other", "Other"
+    PRESCRIBER = "prescriber", _lazy("The prescriber agrees")
+    PATIENT = "patient", _lazy("Patient's wish, told of the risk")
+    ACCOMPANIED = "accompanied", _lazy("Goes home accompanied")
+    NOT_POSSIBLE = "not_possible", _lazy("A set could not be taken")
+    OTHER = "other", _lazy("Other")
 
 
 class GateOverride(SessionRow):

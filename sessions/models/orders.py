@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.base import ClinicalQuerySet, ClinicalRow, Owned
 from sessions.models.fields import Choice, Count, Measure, Prose, Text
@@ -10,12 +11,12 @@ from sessions.models.protocols import ProtocolVersion
 
 
 class OrderStatus(models.TextChoices):
-    DRAFT = "draft", "Draft"
-    SIGNED = "signed", "Signed, to be verified"
-    ACTIVE = "active", "Active"
-    ON_HOLD = "on_hold", "On hold"
-    COMPLETED = "completed", "Completed"
-    CANCELLED = "cancelled", "Cancelled"
+    DRAFT = "draft", _lazy("Draft")
+    SIGNED = "signed", _lazy("Signed, to be verified")
+    ACTIVE = "active", _lazy("Active")
+    ON_HOLD = "on_hold", _lazy("On hold")
+    COMPLETED = "completed", _lazy("Completed")
+    CANCELLED = "cancelled", _lazy("Cancelled")
 
 
 ORDER_MOVES = {
@@ -63,9 +64,9 @@ class Order(Owned):
 
 
 class Basis(models.TextChoices):
-    ACTUAL = "actual", "Actual"
-    IDEAL = "ideal", "Ideal (Devine)"
-    ADJUSTED = "adjusted", "Adjusted"
+    ACTUAL = "actual", _lazy("Actual")
+    IDEAL = "ideal", _lazy("Ideal (Devine)")
+    ADJUSTED = "adjusted", _lazy("Adjusted")
 
 
 class OrderVersion(ClinicalRow):
@@ -130,15 +131,15 @@ class OrderVersion(ClinicalRow):
                 | Q(prescriber__isnull=False, countersign_by__isnull=False),
                 name="telephone_order_names_prescriber_and_deadline",
                 violation_error_message=(
-                    "A telephone order names the prescriber and a deadline."
+                    _lazy("A telephone order names the prescriber and a deadline.")
                 ),
             ),
         ]
 
 
 class Purpose(models.TextChoices):
-    BEFORE = "before", "Before the infusion"
-    AS_NEEDED = "as_needed", "As needed"
+    BEFORE = "before", _lazy("Before the infusion")
+    AS_NEEDED = "as_needed", _lazy("As needed")
 
 
 class OrderMedicine(ClinicalRow):

@@ -6,6 +6,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.base import ClinicalQuerySet, ClinicalRow, Owned
 from sessions.models.fields import Choice, Measure, Prose, Text
@@ -20,10 +21,10 @@ MONTHS = (
 class Sex(models.TextChoices):
     """FHIR administrative gender."""
 
-    FEMALE = "female", "Female"
-    MALE = "male", "Male"
-    OTHER = "other", "Other"
-    UNKNOWN = "unknown", "Unknown"
+    FEMALE = "female", _lazy("Female")
+    MALE = "male", _lazy("Male")
+    OTHER = "other", _lazy("Other")
+    UNKNOWN = "unknown", _lazy("Unknown")
 
 
 class PatientQuerySet(ClinicalQuerySet):
@@ -78,7 +79,7 @@ class Patient(Owned):
             models.UniqueConstraint(
                 fields=["clinic", "mrn"],
                 name="patient_mrn_once",
-                violation_error_message="This MRN already belongs to a patient.",
+                violation_error_message=_lazy("This MRN already belongs to a patient."),
             )
         ]
 
@@ -138,7 +139,7 @@ class Height(PatientRow):
 
 
 class Severity(models.TextChoices):
-    UNKNOWN = "unknown", "not recorded"
+    UNKNOWN = "unknown", _lazy("not recorded")
     MILD = "mild", "mild"
     MODERATE = "moderate", "moderate"
     SEVERE = "severe", "severe"
@@ -158,9 +159,9 @@ class Allergy(PatientRow):
 class Presence(models.TextChoices):
     """Unknown is a third state beside yes and no, and is shown."""
 
-    PRESENT = "present", "Yes"
-    ABSENT = "absent", "No"
-    UNKNOWN = "unknown", "Not known"
+    PRESENT = "present", _lazy("Yes")
+    ABSENT = "absent", _lazy("No")
+    UNKNOWN = "unknown", _lazy("Not known")
 
 
 class RiskFactor(PatientRow):

@@ -3,6 +3,7 @@
 from typing import Self
 
 from django.db import models
+from django.utils.translation import gettext as _
 
 from sessions.models.base import ClinicalRow, Owned
 from sessions.models.fields import Choice, Text
@@ -68,7 +69,9 @@ class ProtocolVersion(ClinicalRow):
 
     def __str__(self) -> str:
         """As flags, orders and plans cite it: `Protocol 2026-1`."""
-        return f"Protocol {self.protocol.code}-{self.number}"
+        return _("Protocol {code}-{number}").format(
+            code=self.protocol.code, number=self.number
+        )
 
     @property
     def policy(self) -> Policy:

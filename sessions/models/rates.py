@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.base import ClinicalRow
 from sessions.models.fields import Choice, Count, Measure, Text
@@ -9,34 +10,34 @@ from sessions.models.infusions import SessionRow
 
 
 class RateKind(models.TextChoices):
-    START = "start", "Start"
-    STEP = "step", "Step up"
-    REDUCE = "reduce", "Reduce"
-    PAUSE = "pause", "Pause"
-    RESUME = "resume", "Resume"
-    STOP = "stop", "Stop"
-    END = "end", "End"
+    START = "start", _lazy("Start")
+    STEP = "step", _lazy("Step up")
+    REDUCE = "reduce", _lazy("Reduce")
+    PAUSE = "pause", _lazy("Pause")
+    RESUME = "resume", _lazy("Resume")
+    STOP = "stop", _lazy("Stop")
+    END = "end", _lazy("End")
 
 
 class RateReason(models.TextChoices):
     """Why a rate was changed by hand; `other` needs words."""
 
-    VITALS = "vitals", "Vital signs"
-    REACTION = "reaction", "Reaction or complaint"
-    PATIENT = "patient", "Patient's wish"
-    LINE = "line", "Line or pump"
-    AWAY = "away", "Toilet, procedure"
-    PRESCRIBER = "prescriber", "Prescriber's order"
-    OTHER = "other", "Other, in words"
+    VITALS = "vitals", _lazy("Vital signs")
+    REACTION = "reaction", _lazy("Reaction or complaint")
+    PATIENT = "patient", _lazy("Patient's wish")
+    LINE = "line", _lazy("Line or pump")
+    AWAY = "away", _lazy("Toilet, procedure")
+    PRESCRIBER = "prescriber", _lazy("Prescriber's order")
+    OTHER = "other", _lazy("Other, in words")
 
 
 class ResumeReason(models.TextChoices):
     """Why an infusion goes on faster than the protocol proposes (H11)."""
 
-    PRESCRIBER = "prescriber", "Prescriber's order"
-    LINE = "line", "Paused for line or pump only"
-    AWAY = "away", "Paused for toilet or procedure only"
-    OTHER = "other", "Other, in words"
+    PRESCRIBER = "prescriber", _lazy("Prescriber's order")
+    LINE = "line", _lazy("Paused for line or pump only")
+    AWAY = "away", _lazy("Paused for toilet or procedure only")
+    OTHER = "other", _lazy("Other, in words")
 
 
 STANDSTILL = (RateKind.PAUSE, RateKind.STOP, RateKind.END)

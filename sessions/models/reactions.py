@@ -1,6 +1,7 @@
 """Adverse reactions: what was seen, how it was graded, how it went."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.base import ClinicalRow
 from sessions.models.fields import Choice, Count, Measure, Prose, Text
@@ -8,10 +9,10 @@ from sessions.models.infusions import SessionRow
 
 
 class Grade(models.TextChoices):
-    MILD = "mild", "Mild"
-    MODERATE = "moderate", "Moderate"
-    SEVERE = "severe", "Severe"
-    LIFE_THREATENING = "life-threatening", "Life-threatening"
+    MILD = "mild", _lazy("Mild")
+    MODERATE = "moderate", _lazy("Moderate")
+    SEVERE = "severe", _lazy("Severe")
+    LIFE_THREATENING = "life-threatening", _lazy("Life-threatening")
 
 
 class Reaction(SessionRow):
@@ -46,13 +47,13 @@ class ReactionOutcome(SessionRow):
     """How a reaction went on; nothing is resolved before someone says so (G3)."""
 
     class Kind(models.TextChoices):
-        RESOLVED = "resolved", "Resolved"
-        IMPROVING = "improving", "Improving"
-        UNCHANGED = "unchanged", "Unchanged"
-        WORSE = "worse", "Worse"
-        SEQUELAE = "sequelae", "Resolved with sequelae"
-        UNKNOWN = "unknown", "Not known"
-        FATAL = "fatal", "Fatal"
+        RESOLVED = "resolved", _lazy("Resolved")
+        IMPROVING = "improving", _lazy("Improving")
+        UNCHANGED = "unchanged", _lazy("Unchanged")
+        WORSE = "worse", _lazy("Worse")
+        SEQUELAE = "sequelae", _lazy("Resolved with sequelae")
+        UNKNOWN = "unknown", _lazy("Not known")
+        FATAL = "fatal", _lazy("Fatal")
 
     reaction = models.ForeignKey(Reaction, models.PROTECT, related_name="outcomes")
     kind = Choice(choices=Kind)

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.fields import Choice, Text
 
@@ -10,8 +11,8 @@ EMPTY = ""
 
 
 class FactorKind(models.TextChoices):
-    APP = "app", "Authenticator app"
-    PASSKEY = "passkey", "Passkey"
+    APP = "app", _lazy("Authenticator app")
+    PASSKEY = "passkey", _lazy("Passkey")
 
 
 class Factor(models.Model):
@@ -38,12 +39,11 @@ class Factor(models.Model):
         ordering = ["created_at", "pk"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind=FactorKind.APP, credential_id=None)
-                & ~Q(secret=EMPTY)
+                condition=Q(kind=FactorKind.APP, credential_id=None) & ~Q(secret=EMPTY)
                 | Q(kind=FactorKind.PASSKEY, credential_id__isnull=False, secret=EMPTY)
                 & ~Q(credential=""),
                 name="factor_is_whole",
-                violation_error_message="A factor needs its secret or its key.",
+                violation_error_message=_lazy("A factor needs its secret or its key."),
             )
         ]
 

@@ -1,6 +1,7 @@
 """Signatures: a password asked again, with what it means."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.base import ClinicalRow
 from sessions.models.fields import Choice, Text
@@ -13,13 +14,13 @@ class Signature(ClinicalRow):
     """Name, time and meaning of one signature (SAFETY 6)."""
 
     class Meaning(models.TextChoices):
-        PRESCRIBED = "prescribed", "I prescribe this dose"
-        VERIFIED = "verified", "I have verified this order"
-        COUNTERSIGNED = "countersigned", "I countersign this telephone order"
-        DISCHARGED = "discharged", "This record is complete and correct"
-        OVERRODE = "overrode", "I override this hard stop"
-        ABOVE_CEILING = "above_ceiling", "I order this rate above the ceiling"
-        ENTERED_IN_ERROR = "entered_in_error", "This record was entered in error"
+        PRESCRIBED = "prescribed", _lazy("I prescribe this dose")
+        VERIFIED = "verified", _lazy("I have verified this order")
+        COUNTERSIGNED = "countersigned", _lazy("I countersign this telephone order")
+        DISCHARGED = "discharged", _lazy("This record is complete and correct")
+        OVERRODE = "overrode", _lazy("I override this hard stop")
+        ABOVE_CEILING = "above_ceiling", _lazy("I order this rate above the ceiling")
+        ENTERED_IN_ERROR = "entered_in_error", _lazy("This record was entered in error")
 
     meaning = Choice(choices=Meaning)
     signed_name = Text(max_length=160)

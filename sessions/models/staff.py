@@ -3,23 +3,25 @@
 import hashlib
 from functools import lru_cache
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import Group
 from django.db import models
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.clinics import Clinic
 from sessions.models.fields import Choice, Text
 
 
 class Theme(models.TextChoices):
-    SYSTEM = "", "As the device"
-    LIGHT = "light", "Light"
-    DARK = "dark", "Dark"
+    SYSTEM = "", _lazy("As the device")
+    LIGHT = "light", _lazy("Light")
+    DARK = "dark", _lazy("Dark")
 
 
 class StaffManager(BaseUserManager):
-    def create_user(self, username: str, password: str, **fields) -> "User":
+    def create_user(self, username: str, password: str, **fields) -> _lazy("User"):
         """Add a member of staff; the password is hashed, never stored."""
         user = self.model(username=self.model.normalize_username(username), **fields)
         user.set_password(password)
@@ -45,6 +47,10 @@ class User(AbstractBaseUser):
     login_epoch = models.PositiveIntegerField(default=0)
     auto_advance = models.BooleanField(default=False)
     theme = Choice(choices=Theme, max_length=5, blank=True, default=Theme.SYSTEM)
+    # Of the screens; empty is the clinic's.
+    own_language = Choice(
+        choices=settings.LANGUAGES, max_length=10, blank=True, default=""
+    )
     created_at = models.DateTimeField()
 
     objects = StaffManager()
@@ -57,6 +63,11 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return f"{self.name}, {self.credential}" if self.credential else self.name
+
+    @property
+    def language(self) -> str:
+        """The language of this user's screens."""
+        return self.own_language or self.clinic.language
 
     @property
     def short_name(self) -> str:

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.base import ClinicalRow
 from sessions.models.fields import Choice, Count, Measure, Text
@@ -9,34 +10,34 @@ from sessions.models.infusions import InfusionSession, SessionRow
 
 
 class VitalsPurpose(models.TextChoices):
-    BASELINE = "baseline", "Baseline"
-    SCHEDULED = "scheduled", "Scheduled"
-    RECHECK = "recheck", "Recheck"
-    END = "end", "End"
-    OBSERVATION = "observation", "Observation"
-    EXTRA = "extra", "Extra"
+    BASELINE = "baseline", _lazy("Baseline")
+    SCHEDULED = "scheduled", _lazy("Scheduled")
+    RECHECK = "recheck", _lazy("Recheck")
+    END = "end", _lazy("End")
+    OBSERVATION = "observation", _lazy("Observation")
+    EXTRA = "extra", _lazy("Extra")
 
 
 class Consciousness(models.TextChoices):
     """ACVPU, as NEWS2 names it."""
 
-    ALERT = "A", "Alert"
-    CONFUSED = "C", "New confusion"
-    VOICE = "V", "Voice"
-    PAIN = "P", "Pain"
-    UNRESPONSIVE = "U", "Unresponsive"
+    ALERT = "A", _lazy("Alert")
+    CONFUSED = "C", _lazy("New confusion")
+    VOICE = "V", _lazy("Voice")
+    PAIN = "P", _lazy("Pain")
+    UNRESPONSIVE = "U", _lazy("Unresponsive")
 
 
 class PartialReason(models.TextChoices):
     """Why a set is not complete; `other` needs words (E4)."""
 
-    REFUSED = "refused", "Patient declined"
-    ASLEEP = "asleep", "Asleep, not woken"
-    DEVICE = "device", "Device not at hand or faulty"
-    PROCEDURE = "procedure", "Procedure or transfer"
-    EMERGENCY = "emergency", "Emergency: what could be had"
-    RECHECK = "recheck", "Recheck of one value"
-    OTHER = "other", "Other, in words"
+    REFUSED = "refused", _lazy("Patient declined")
+    ASLEEP = "asleep", _lazy("Asleep, not woken")
+    DEVICE = "device", _lazy("Device not at hand or faulty")
+    PROCEDURE = "procedure", _lazy("Procedure or transfer")
+    EMERGENCY = "emergency", _lazy("Emergency: what could be had")
+    RECHECK = "recheck", _lazy("Recheck of one value")
+    OTHER = "other", _lazy("Other, in words")
 
 
 class VitalSigns(SessionRow):
@@ -72,6 +73,6 @@ class VitalSigns(SessionRow):
                 | Q(diastolic_mmhg=None)
                 | Q(systolic_mmhg__gt=models.F("diastolic_mmhg")),
                 name="systolic_above_diastolic",
-                violation_error_message="Systolic must be above diastolic.",
+                violation_error_message=_lazy("Systolic must be above diastolic."),
             ),
         ]

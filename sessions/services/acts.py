@@ -8,16 +8,18 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import Model, Q, Subquery
+from django.utils import translation
 
 from ivig_clinic import VERSION
 from sessions.models import FIRST_PREVIOUS, AuditEntry, Clinic, Patient, User
+from sessions.rules.language import say
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -31,11 +33,16 @@ HURRY_MS = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who acts, in which clinic, at which moment, with which submission."""
+    """Who acts, in which clinic, at which moment, with which submission.
+
+    `at` is the server's clock. `pressed_at` is set for an entry that waited in a page
+    until the line was back: what it did happened then.
+    """
 
     user: User | None
     clinic: Clinic | None
     at: datetime
+    pressed_at: datetime | None = None
     workstation: str = ""
     key: str = ""
     content_hash: str = ""
@@ -47,13 +54,18 @@ class Actor:
         digest = hashlib.sha256(text.encode()).hexdigest()
         return cls(content_hash=digest if given.get("key") else "", **given)
 
+    @property
+    def moment(self) -> datetime:
+        """When the act happened: at the press if it waited for the line, else now."""
+        return self.pressed_at or self.at
+
     def stamp(self, *, event_time: datetime | None = None) -> dict[str, Any]:
         """The fields every clinical row carries: who, when, where, which version."""
         return {
             "clinic": self.clinic,
             "recorded_by": self.user,
             "recorded_at": self.at,
-            "event_time": event_time or self.at,
+            "event_time": event_time or self.moment,
             "workstation": self.workstation,
             "app_version": VERSION,
         }
@@ -65,9 +77,20 @@ class Refused(Exception):
     `field` names the form field it belongs to, `""` the whole form.
     """
 
-    def __init__(self, message: str, *, field: str = "") -> None:
-        super().__init__(message)
-        self.message, self.field = message, field
+    def __init__(self, text: str, *, field: str = "", **values: object) -> None:
+        super().__init__(text)
+        self.text, self.field, self.values = text, field, values
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def message(self) -> str:
+        """The sentence in the language of who reads it, which may not be the record's.
+
+        `text` is looked up as it stands, so it is never put together before.
+        """
+        return say(str(self.text), **self.values)
 
 
 class Stale(Refused):
@@ -102,6 +125,11 @@ class Act:
         self.patient = patient or self.patient
 
 
+def record_language(clinic: Clinic | None) -> AbstractContextManager[None]:
+    """Speak the clinic's language: what the record keeps in words is kept in one."""
+    return translation.override(clinic.language) if clinic else nullcontext()
+
+
 @contextmanager
 def act(action: str, *, by: Actor, patient: Patient | None = None) -> Iterator[Act]:
     """Run one act: all of it is saved with its audit row, or nothing is.
@@ -109,7 +137,7 @@ def act(action: str, *, by: Actor, patient: Patient | None = None) -> Iterator[A
     Raises `Replayed` when the submission was taken before, `KeyReused` when its key
     came with other content.
     """
-    with transaction.atomic():
+    with transaction.atomic(), record_language(by.clinic):
         head = _head_and_replay(by)
         done = Act(action=action, by=by, patient=patient)
         yield done

@@ -13,7 +13,7 @@ from sessions.services.acts import Actor, Refused, Stale, act
 from sessions.services.protocols import ship_default_protocol
 
 SETTINGS = (
-    *("name", "phone", "emergency_number", "time_zone"),
+    *("name", "phone", "emergency_number", "time_zone", "language"),
     *("label_region", "temperature_unit", "pump_resolution_ml_per_h"),
     *("weight_valid_days", "late_entry_minutes", "future_minutes"),
     *("idle_minutes", "absolute_hours", "stale_seconds", "countersign_hours"),

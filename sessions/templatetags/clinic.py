@@ -27,6 +27,7 @@ from sessions.models import (
     RateReason,
     ResumeReason,
 )
+from sessions.rules import language
 from sessions.rules.quantities import Number, plain, shown, to_decimal
 
 register = template.Library()
@@ -38,14 +39,11 @@ ICONS = frozenset(
         *("drop", "running", "paused", "observing", "preparing", "free", "stop"),
         *("high", "medium", "low", "late", "ok", "lock", "offline", "rx"),
         *("up", "down", "back", "next", "scan", "user", "print", "call", "edit"),
+        "sound",
     }
 )
 """Names in `components/_sprite.html`; a test keeps the two alike."""
 
-MONTHS = (
-    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
-    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-)
 UNBOXED = (
     forms.CheckboxInput,
     forms.RadioSelect,
@@ -151,7 +149,7 @@ def day(value: date | datetime | None) -> str:
         return MISSING
     if isinstance(value, datetime):
         value = timezone.localtime(value).date()
-    return f"{value.day} {_(MONTHS[value.month - 1])} {value.year}"
+    return language.day_words(value)
 
 
 @register.filter
@@ -247,6 +245,15 @@ def late(value: datetime | None, now: datetime) -> str:
     }
 
 
+@register.simple_tag(takes_context=True)
+def late_entry(context: dict[str, Any], row: Any) -> SafeString:
+    """The label of a row that was written down long after it happened (SAFETY I3)."""
+    if not row.is_late(context["clinic"].late_entry_minutes):
+        return SafeString("")
+    words = _("late entry, %(time)s") % {"time": clock(row.recorded_at)}
+    return format_html(' <span class="warn">{}</span>', words)
+
+
 @register.filter
 def surname(patient: Any) -> str:
     """The name as the banner writes it: `OKONKWO-FEATHERSTONEHAUGH, Adaeze Marie`."""
@@ -318,6 +325,18 @@ def reasons() -> dict[str, Any]:
             "corrected": _lazy("The values were corrected"),
         }
     )
+
+
+@register.filter
+def inside(words: Any) -> str:
+    """A label inside a sentence: small, where the language writes it so."""
+    return language.inside(words)
+
+
+@register.filter
+def say(text: Any) -> str:
+    """A text of the catalogue or of a protocol, in the language of the screen."""
+    return language.say(str(text)) if text else ""
 
 
 @register.filter

@@ -27,7 +27,7 @@ SECTIONS = (
         ),
     ),
     ("Signing in and screens", ("idle_minutes", "absolute_hours", "stale_seconds")),
-    ("The clinic", ("name", "phone", "emergency_number", "time_zone")),
+    ("The clinic", ("name", "phone", "emergency_number", "time_zone", "language")),
 )
 """Fields of the settings page in the order they are shown."""
 

@@ -36,7 +36,11 @@ def preferences(request):
             messages.success(request, "Saved.")
             return redirect("preferences")
     else:
-        initial = {"auto_advance": user.auto_advance, "theme": user.theme}
+        initial = {
+            "auto_advance": user.auto_advance,
+            "theme": user.theme,
+            "language": user.own_language,
+        }
         form = PreferencesForm(initial=initial, **options)
     return render(request, "staff/preferences.html", {"form": form}, status=status)
 
