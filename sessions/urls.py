@@ -21,6 +21,7 @@ from sessions.views import (
     protocols,
     rates,
     reactions,
+    records,
     reports,
     sign_ins,
     staff,
@@ -73,17 +74,17 @@ urlpatterns = [
     path("reports/<slug:key>/", reports.show, name="report"),
     path("reports/<slug:key>/print/", reports.printed, name="report-print"),
     path("reports/<slug:key>/export/", reports.export, name="report-export"),
-    # audit
     path(
         "reports/<slug:key>/export/xlsx/",
         reports.export,
         {"write": xlsx},
         name="report-export-xlsx",
     ),
+    # audit
     path("audit/", audit.entries, name="audit"),
     path("audit/export/", audit.export, name="audit-export"),
-    # patients
     path("audit/export/xlsx/", audit.export, {"write": xlsx}, name="audit-export-xlsx"),
+    # patients
     path("patients/", patients.patients, name="patients"),
     path("patients/new/", patients.register, name="patient-register"),
     path("patients/import/", patients.import_file, name="patient-import"),
@@ -163,10 +164,12 @@ urlpatterns = [
     # infusions: ended, discharged, recorded
     path("infusions/<int:pk>/end/", finish.end, name="infusion-end"),
     path("infusions/<int:pk>/discharge/", finish.discharge, name="infusion-discharge"),
-    path("infusions/<int:pk>/record/", finish.show_record, name="infusion-record"),
+    path("infusions/<int:pk>/record/", records.show, name="infusion-record"),
+    path("infusions/<int:pk>/record/pdf/", records.as_pdf, name="infusion-record-pdf"),
     path("infusions/<int:pk>/error/", finish.error, name="infusion-error"),
     # infusions: the session page
     path("infusions/<int:pk>/", infusions.detail, name="infusion-detail"),
+    path("infusions/<int:pk>/now/", infusions.now_bar, name="infusion-bar"),
     path("infusions/<int:pk>/drawing/", infusions.drawing, name="infusion-drawing"),
     # vitals
     path("infusions/<int:pk>/vitals/", vitals.record, name="vitals-record"),

@@ -23,7 +23,7 @@ from django.test import Client
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 
-from sessions import roles
+from sessions import paper, roles
 from sessions.middleware import LAST_SEEN, SECOND_FACTOR, SIGNED_IN_AT
 from sessions.models import (
     Allergy,
@@ -284,9 +284,10 @@ def rows_of_visit(session: InfusionSession, nurse: User, word: str, at):
 
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch):
-    """Thousands of answers: do not note each template, do not log each refusal."""
+    """Thousands of answers: note no template, draw no PDF, log no refusal."""
     render = django.test.utils._TestState.saved_data.template_render
     monkeypatch.setattr(Template, "_render", render)
+    monkeypatch.setattr(paper, "pdf_of", str.encode)
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
