@@ -69,8 +69,10 @@ def install_roles(using: str) -> None:
 
 
 def install_triggers(connection) -> None:
+    """Guard the tables that are there: an older version has not all of them."""
+    there = set(connection.introspection.table_names())
     with connection.cursor() as cursor:
-        for statement in _statements(connection.vendor):
+        for statement in _statements(connection.vendor, there):
             cursor.execute(statement)
 
 
@@ -136,8 +138,10 @@ def _illegal(column: str, moves: dict[models.TextChoices, set]) -> str:
     return f"OLD.{column} <> NEW.{column} AND NOT ({legal})"
 
 
-def _statements(vendor: str) -> Iterator[str]:
+def _statements(vendor: str, there: set[str]) -> Iterator[str]:
     for name, table, event, condition, message in _guards():
+        if table not in there:
+            continue
         when = f"WHEN ({condition})" if condition else ""
         if vendor == "sqlite":
             yield f"DROP TRIGGER IF EXISTS {name}"
@@ -158,6 +162,8 @@ def _statements(vendor: str) -> Iterator[str]:
             )
     if vendor == "postgresql":
         for name, table in truncate_trigger_names():
+            if table not in there:
+                continue
             # Deleting has the same words: rows are kept.
             yield (
                 f"CREATE OR REPLACE TRIGGER {name} BEFORE TRUNCATE ON {table} "

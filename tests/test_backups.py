@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import sleep
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -14,7 +15,7 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from sessions import storage
-from sessions.backups import engines, envelope, files
+from sessions.backups import engines, envelope, files, rehearsal
 from sessions.backups.age import age_of_last_verified
 from sessions.backups.errors import BackupError, UsageError
 from sessions.backups.manifest import Manifest
@@ -31,7 +32,7 @@ from tests.test_backup_envelope import room_for
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KEY = bytes(range(32))
-WRITERS = 4
+WRITERS, PAUSE_S = 4, 0.02
 POSTGRESQL = connection.vendor == "postgresql"
 
 
@@ -106,7 +107,11 @@ def rows_at(target: str) -> dict[str, list[str]]:
 
 @contextmanager
 def writing(nurse) -> Iterator[None]:
-    """Nurses weigh patients, as fast as they can, until the block ends."""
+    """Nurses weigh patients, hardly pausing, until the block ends.
+
+    Without any pause SQLite's lock is hardly ever free, and it is taken by who asks at
+    the right moment: one of four writers could miss it for its twenty seconds.
+    """
     stop, failed = threading.Event(), []
 
     def weigh(patient) -> None:
@@ -115,6 +120,7 @@ def writing(nurse) -> Iterator[None]:
                 record_weight(
                     patient=patient, weight_kg=Decimal("72"), by=actor_of(nurse, NINE)
                 )
+                stop.wait(PAUSE_S)
         except Exception as error:
             failed.append(error)
         finally:
@@ -138,7 +144,7 @@ def writing(nurse) -> Iterator[None]:
 def wait_for_writes(number: int) -> None:
     wanted = AuditEntry.objects.count() + number
     while AuditEntry.objects.count() < wanted:
-        pass
+        sleep(PAUSE_S)
 
 
 def back_up_under_writers(number: int, nurse, folder: Path, target: str) -> None:
@@ -403,6 +409,30 @@ def test_the_commands_make_verify_and_restore(weighed, tmp_path, key_file, elsew
     assert age.file == path.name
     assert (age.hours, age.overdue, age.audit_sequence) == (0, False, 2)
     assert len(rows_at(elsewhere)["infusions_weight"]) == 2
+
+
+def test_a_migration_is_rehearsed_on_a_backup_and_touches_nothing_else(
+    weighed, tmp_path, key_file, capsys, monkeypatch
+):
+    path, _ = files.make(tmp_path, key=KEY, at=NINE)
+    before, command = rows_of("default"), ("rehearse_migration", str(path))
+
+    call_command(*command, f"--key-file={key_file}")
+    assert "every value as it was" in capsys.readouterr().out
+
+    def round_off(using: str) -> None:
+        with connections[using].cursor() as cursor:
+            storage.drop_triggers(connections[using])
+            cursor.execute("UPDATE infusions_weight SET weight_kg = 72")
+
+    monkeypatch.setattr(rehearsal, "to_the_newest", round_off)
+    with pytest.raises(
+        CommandError, match="Do NOT migrate: .*weight_kg has other"
+    ) as no:
+        call_command(*command, f"--key-file={key_file}")
+    assert no.value.returncode == 1
+    assert rows_of("default") == before
+    assert list(tmp_path.glob("**/.ivig-*")) == []
 
 
 @pytest.fixture

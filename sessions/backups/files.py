@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connections
 
-from ivig_clinic import VERSION
+from ivig_clinic import VERSION, databases
 from sessions.backups import engines
 from sessions.backups.envelope import CHUNK_BYTES, unseal, write_whole
 from sessions.backups.errors import BackupError, UsageError
@@ -60,6 +60,19 @@ def verify(path: Path, *, key: bytes) -> Manifest:
     """Restore a backup to a scratch place and compare it; raise what does not fit."""
     with scratch_folder() as scratch, _verified(path, key, scratch) as (manifest, _):
         return manifest
+
+
+@contextmanager
+def scratch_copy(path: Path, *, key: bytes) -> Iterator[tuple[Manifest, str]]:
+    """A verified backup under an alias, to be written to; gone afterwards."""
+    with (
+        scratch_folder() as scratch,
+        _verified(path, key, scratch) as (manifest, settings),
+    ):
+        if manifest.engine == "sqlite":
+            settings = databases.sqlite(scratch / "content")
+        with engines.opened(settings) as alias:
+            yield manifest, alias
 
 
 def restore(

@@ -71,7 +71,7 @@ def count(using: str, *, at: datetime, app_version: str) -> Manifest:
         app_version=app_version,
         made_at=at.astimezone(UTC).isoformat(),
         engine=connection.vendor,
-        migration=_migration(connection) if "django_migrations" in counted else "",
+        migration=migration_of(connection) if "django_migrations" in counted else "",
         rows={name: rows for name, (rows, _) in counted.items()},
         digests=digests,
         audit_sequence=head["sequence"] if head else 0,
@@ -92,7 +92,7 @@ def _counted(connection: Any, table: str) -> tuple[int, str]:
         return cursor.fetchone()
 
 
-def _migration(connection: Any) -> str:
+def migration_of(connection: Any) -> str:
     """The newest of our migrations that this database has."""
     with connection.cursor() as cursor:
         cursor.execute(
