@@ -109,7 +109,7 @@ def override_flag(
             action="keep",
             reason_code=reason.code,
             reason_text=reason.text,
-            recheck_at=None if not_done else _recheck_at(flag, by.at),
+            recheck_at=None if not_done else _recheck_at(flag, by.moment),
             **by.stamp(),
         )
         done.on(flag, reason=reason.code)
@@ -134,7 +134,7 @@ def call_for_flag(
             kind=FlagEvent.Kind.ANSWERED if suffices else FlagEvent.Kind.CALLED,
             action="call",
             reason_text=who,
-            recheck_at=_recheck_at(flag, by.at) if suffices else None,
+            recheck_at=_recheck_at(flag, by.moment) if suffices else None,
             **by.stamp(),
         )
         done.on(flag, called=True)
@@ -195,7 +195,7 @@ def answer_all(
             kind=FlagEvent.Kind.ANSWERED,
             action=action,
             rate_change=row,
-            recheck_at=_recheck_at(raised.flag, by.at),
+            recheck_at=_recheck_at(raised.flag, by.moment),
             **by.stamp(),
         )
         for raised in answered
@@ -223,7 +223,7 @@ def keep_judgement(
     """
     if judgement.fault:
         return Kept(flag=_raise_not_done(chart, judgement, vitals, reaction, by))
-    moment = vitals.event_time if vitals else by.at
+    moment = vitals.event_time if vitals else by.moment
     found = {
         finding.series or finding.rule: finding.action.value
         for finding in judgement.findings

@@ -95,7 +95,7 @@ def append_given(
     event_time: datetime | None = None,
 ) -> GivenMedicine:
     """Check and append one dose inside an act; the caller holds the visit's lock."""
-    at = event_time or by.at
+    at = event_time or by.moment
     if header.entered_in_error or header.stage not in IN_A_CHAIR:
         raise Refused("Medicines are given from check-in to discharge only.")
     if ordered.order_version_id != _version(header).pk:

@@ -51,6 +51,8 @@ class Reason:
 
 NO_REASON = Reason()
 
+PAGE_BEHIND = timedelta(seconds=10)
+"""How far the clock of a page may be behind the server's: it learns whole seconds."""
 
 def step_up(
     session: InfusionSession,
@@ -66,7 +68,7 @@ def step_up(
     it out anew and refuses a difference (SAFETY I7).
     """
     with act("rate.step", by=by, patient=session.patient) as done:
-        chart = locked_chart(session, by=by, seen_version=seen_version)
+        chart = _locked(session, by, seen_version)
         row = append_step(chart, to_ml_per_h=to_ml_per_h, read_back=read_back, by=by)
         done.on(row, **_said(row))
     return row
@@ -83,7 +85,7 @@ def reduce(
 ) -> RateChange:
     """Go down to a lower rung, by hand."""
     with act("rate.reduce", by=by, patient=session.patient) as done:
-        chart = locked_chart(session, by=by, seen_version=seen_version)
+        chart = _locked(session, by, seen_version)
         reason.check(RateReason)
         row = append_reduce(
             chart, to_ml_per_h=to_ml_per_h, read_back=read_back, by=by, reason=reason
@@ -102,7 +104,7 @@ def pause(
 ) -> RateChange:
     """Stand still; paused time does not count."""
     with act("rate.pause", by=by, patient=session.patient) as done:
-        chart = locked_chart(session, by=by, seen_version=seen_version)
+        chart = _locked(session, by, seen_version)
         reason.check(RateReason)
         row = append_pause(chart, read_back=read_back, by=by, reason=reason)
         done.on(row, **_said(row))
@@ -123,7 +125,7 @@ def resume(
     Faster than proposed needs a coded reason; above the ceiling is never possible.
     """
     with act("rate.resume", by=by, patient=session.patient) as done:
-        chart = locked_chart(session, by=by, seen_version=seen_version)
+        chart = _locked(session, by, seen_version)
         row = _append_resume(chart, to_ml_per_h, read_back, reason, by)
         done.on(row, **_said(row))
     return row
@@ -139,7 +141,7 @@ def stop(
 ) -> RateChange:
     """End this infusion before its volume is in; the visit goes on to observation."""
     with act("rate.stop", by=by, patient=session.patient) as done:
-        chart = locked_chart(session, by=by, seen_version=seen_version)
+        chart = _locked(session, by, seen_version)
         reason.check(RateReason)
         row = append_stop(chart, read_back=read_back, by=by, reason=reason)
         done.on(row, **_said(row))
@@ -158,7 +160,7 @@ def override_ceiling(
     """Order a rate above the ceiling: a prescriber's signed act (D5)."""
     confirm_password(by=by, password=password)
     with act("rate.override", by=by, patient=session.patient) as done:
-        chart = locked_chart(session, by=by, seen_version=seen_version)
+        chart = _locked(session, by, seen_version)
         if not by.user.may("override_hard_stop"):
             raise Refused("Only a prescriber can order a rate above the ceiling.")
         if not reason_text.strip():
@@ -355,6 +357,16 @@ def _append_resume(
     reason: Reason,
     by: Actor,
 ) -> RateChange:
+def _locked(
+    session: InfusionSession, by: Actor, seen_version: int | None
+) -> SessionChart:
+    """The visit under its lock, as it stood at the press: what waited is judged so."""
+    chart = locked_chart(session, by=by, seen_version=seen_version)
+    if by.pressed_at is not None:
+        chart.stand_at(by.moment)
+    return chart
+
+
     if chart.running.state != "paused":
         raise Refused("This infusion is not paused.")
     if chart.loud_flags:
@@ -362,7 +374,7 @@ def _append_resume(
     proposed = chart.restart
     if proposed is None:
         raise Refused("CHECK NOT DONE: the protocol proposes no rate to go on at.")
-    _order_in_force(chart, by.at)
+    _order_in_force(chart, by.moment)
     allowed = {proposed.ml_per_h, *(rung.pump_ml_per_h for rung in chart.rungs)}
     if to_ml_per_h not in allowed:
         raise Refused(
@@ -396,9 +408,11 @@ def _append(
     """Append one change under the ceiling, later than the one before it."""
     if not read_back:
         raise Refused("Read the pump's rate back before saving.", field="read_back")
-    last = chart.rates[-1] if chart.rates else None
-    if last is not None and by.at < last.event_time:
-        raise Refused("A later change of rate is already recorded.")
+    last, at = chart.rates[-1] if chart.rates else None, by.moment
+    if last is not None and at < last.event_time:
+        if by.pressed_at is None or last.event_time - at > PAGE_BEHIND:
+            raise Refused("A later change of rate is already recorded.")
+        at = last.event_time
     going = kind not in STANDSTILL
     top = max((rung.pump_ml_per_h for rung in chart.rungs), default=Decimal(0))
     if going and rate_ml_per_h > top and not above_ceiling:
@@ -408,7 +422,7 @@ def _append(
             field="rate_ml_per_h",
         )
     if kind == RateKind.STEP:
-        _order_in_force(chart, by.at)
+        _order_in_force(chart, by.moment)
     rung = rung_at(chart.rungs, rate_ml_per_h) if going else None
     row = RateChange.objects.create(
         session=chart.session,
@@ -422,7 +436,7 @@ def _append(
         read_back=read_back,
         flag=flag,
         reaction=reaction,
-        **by.stamp(),
+        **by.stamp(event_time=at),
     )
     chart.rates.append(row)
     chart.derive()

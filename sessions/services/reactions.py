@@ -80,7 +80,7 @@ def record_reaction(
         chart = locked_chart(session, by=by, seen_version=seen_version)
         if chart.session.stage not in STAGES:
             raise Refused("A reaction is recorded from the Start on.")
-        moment = onset or by.at
+        moment = onset or by.moment
         seen = _read(symptoms)
         judgement = judge_reaction(
             chart, seen, onset=moment, recurrence=_is_back(chart, seen)
@@ -142,7 +142,7 @@ def record_outcome(
             settle_reaction(chart, seen.reaction, settled=kind in OVER, by=by)
         if kind in WORSE:
             again = judge_reaction(
-                chart, _symptoms(seen), onset=by.at, recurrence=False
+                chart, _symptoms(seen), onset=by.moment, recurrence=False
             )
             if again.raises_flag:
                 again = escalated(
@@ -291,7 +291,7 @@ def _answer(
             action="keep",
             reason_code="other",
             reason_text=reason,
-            recheck_at=by.at + timedelta(minutes=minutes),
+            recheck_at=by.moment + timedelta(minutes=minutes),
             **by.stamp(),
         )
         event.by_name = by.user.name if by.user else ""

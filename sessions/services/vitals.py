@@ -194,7 +194,7 @@ def _new_row(
     event_time: datetime | None,
     purpose: str,
 ) -> VitalSigns:
-    moment = event_time or by.at
+    moment = event_time or by.moment
     strange = set(reading) - set(READING)
     if strange:
         raise TypeError(f"not part of a set: {', '.join(sorted(strange))}")
@@ -245,9 +245,14 @@ def _step(
         return None
     if row.is_late(chart.session.clinic.late_entry_minutes):
         return None
-    if rates.step_held(chart):
-        return None
-    return rates.append_step(chart, to_ml_per_h=to_ml_per_h, read_back=read_back, by=by)
+    chart.stand_at(by.moment)
+    change = None
+    if not rates.step_held(chart):
+        change = rates.append_step(
+            chart, to_ml_per_h=to_ml_per_h, read_back=read_back, by=by
+        )
+    chart.stand_at(by.at)
+    return change
 
 
 def _run_again(chart: SessionChart, *, after: VitalSigns, by: Actor) -> Flag | None:

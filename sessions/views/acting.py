@@ -1,7 +1,7 @@
 """From a form to one act and its answer, the same way for every screen."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sessions.access import ClinicRequest, actor
@@ -34,7 +34,10 @@ def attempt(
     if not form.is_valid():
         return Attempt(status=REFUSED, message=first_error(form))
     try:
-        result = retried(do, actor(request, key=form.key, content=form.content))
+        by = actor(request, key=form.key, content=form.content)
+        if form.pressed is not None:
+            by = replace(by, pressed_at=min(form.pressed, by.at))
+        result = retried(do, by)
     except Replayed:
         return Attempt(status=SAVED)
     except (Stale, KeyReused) as refused:
