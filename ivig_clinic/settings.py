@@ -47,6 +47,7 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "sessions.middleware.NotSaved",
+    "sessions.middleware.Sheets",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -105,6 +106,15 @@ DATABASES = {
         )
     )
 }
+# Sheets of the visits in chairs for the time without the server; beside the database.
+DOWNTIME_FOLDER = environment.path(
+    "DOWNTIME_FOLDER",
+    BASE_DIR / "data" / "clinic-downtime"
+    if DATABASE_URL
+    else DATABASES["default"]["NAME"].with_name(
+        f"{DATABASES['default']['NAME'].stem}-downtime"
+    ),
+)
 # One key opens every backup: keep a copy of it away from this machine.
 BACKUP_FOLDER = environment.path("BACKUP_FOLDER", BASE_DIR / "backups")
 BACKUP_KEY_FILE = environment.path("BACKUP_KEY_FILE", BASE_DIR / "backup.key")
@@ -133,6 +143,8 @@ AUTH_PASSWORD_VALIDATORS = [
 # how long; an account is locked twice as long each time in a row.
 LOCK_AFTER_FAILURES = environment.whole("LOCK_AFTER_FAILURES", 10)
 LOCK_MINUTES = environment.whole("LOCK_MINUTES", 15)
+# Posts of one login in a minute; nobody's hands are so fast. Tests are.
+ACTS_PER_MINUTE = environment.whole("ACTS_PER_MINUTE", 9_999 if TESTING else 240)
 # The header in which a proxy of ours writes the browser's address; any other is a lie.
 CLIENT_ADDRESS_HEADER = environment.text("CLIENT_ADDRESS_HEADER")
 if TESTING:
@@ -171,6 +183,12 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
     }
 }
+# Where browsers tell what they refused. Chromium takes `report-to` with HTTPS only, and
+# then leaves `report-uri` alone; every browser takes that one without HTTPS.
+VIOLATIONS = "/policy-violations/"
+CONTENT_SECURITY_POLICY["DIRECTIVES"]["report-uri"] = [VIOLATIONS]
+if HTTPS:
+    CONTENT_SECURITY_POLICY["DIRECTIVES"]["report-to"] = "policy"
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 300
 
 LANGUAGE_CODE = "en-gb"
@@ -188,7 +206,7 @@ STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
     "ivig_clinic.joined.JoinedFinder",
 ]
-# A page asks for one script and one style; both are joined of these (ivig_clinic.joined).
+# A page asks for one script and one style, each joined of these (ivig_clinic.joined).
 JOINED_FOLDER = BASE_DIR / "build" / "joined"
 JOINED = {
     "joined/clinic.js": [

@@ -9,10 +9,13 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from django.db.models import Count, Max, Q, Subquery, Sum
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.charts import SessionChart, cards_of, for_cards
 from sessions.models import Chair, Clinic, InfusionSession, Stage
 from sessions.models.infusions import InfusionQuerySet
+from sessions.rules.language import inside
 
 SOON = timedelta(minutes=5)
 """How far ahead an act counts as next."""
@@ -25,10 +28,10 @@ PLANNED_BEHIND = timedelta(hours=10)
 class Group(Enum):
     """Groups of cards by the time to act, most urgent first."""
 
-    NOW = "Act now"
-    SOON = "Due, or in 5 minutes"
-    UNDER_WAY = "Under way"
-    AROUND = "Before and after"
+    NOW = _lazy("Act now")
+    SOON = _lazy("Due, or in 5 minutes")
+    UNDER_WAY = _lazy("Under way")
+    AROUND = _lazy("Before and after")
 
 
 URGENT = ("flag-high", "flag-medium", "late")
@@ -54,10 +57,26 @@ class Card:
     def pill(self) -> str:
         """The state as a card says it: `Flag: reduce`, `Late`, `Paused`."""
         if self.chart.open_flags:
-            return f"Flag: {self.chart.open_flags[0].flag.get_action_display().lower()}"
+            return _("Flag: {action}").format(
+                action=inside(self.chart.open_flags[0].flag.get_action_display())
+            )
         if self.state == "late":
-            return "Late"
+            return _("Late")
         return self.chart.word
+
+    @property
+    def alarm(self) -> str:
+        """What a screen tells once, in words and by sound; empty while all is calm."""
+        if self.chart.loud_flags:
+            return f"flag-{self.chart.loud_flags[0].flag.pk}"
+        if self.state == "late" and self.chart.due is not None:
+            return f"late-{self.chart.session.pk}-{self.chart.due.at:%d%H%M}"
+        return ""
+
+    @property
+    def pulses(self) -> int:
+        """How the alarm sounds: a flag more urgently than late vital signs."""
+        return 3 if self.chart.loud_flags else 2
 
     @property
     def more_flags(self) -> int:
@@ -94,8 +113,8 @@ class Board:
         before = len(self.cards) - infusing - observing
         return [
             (self.count("flag-high"), "stop", "bad"),
-            (acting, "act now", "warn"),
-            (soon, "within 5 min", ""),
+            (acting, _("act now"), "warn"),
+            (soon, _("within 5 min"), ""),
             (infusing, "infusing", ""),
             (observing, "observing", ""),
             (before, "preparing", ""),

@@ -12,6 +12,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
 from django_htmx.http import trigger_client_event
 
 from sessions.access import ClinicRequest
@@ -21,6 +22,7 @@ from sessions.drawing import draw
 from sessions.forms.reactions import PREFIX
 from sessions.forms.vitals import VitalsForm, earliest_of
 from sessions.models import (
+    IN_A_CHAIR,
     Allergy,
     FlagAction,
     FlagPriority,
@@ -31,10 +33,10 @@ from sessions.models import (
     ResumeReason,
     Stage,
 )
+from sessions.rules.monitoring import RECHECK_MINUTES, Owed
 from sessions.rules.quantities import plain, shown
 from sessions.rules.running import reduced
 from sessions.services.assessments import NOT_DONE
-from sessions.services.flags import DEFAULT_RECHECK_MINUTES
 from sessions.services.rates import lower_rungs, step_held
 from sessions.services.records import rate_at
 
@@ -180,7 +182,12 @@ def full_screen(
 def answer(
     request: ClinicRequest, chart: SessionChart, *, status: int = 200, **given: Any
 ) -> HttpResponse:
-    """Answer an act: the regions for htmx, the page or a redirect for a plain form."""
+    """Answer an act: the regions for htmx, the page or a redirect for a plain form.
+
+    What waited for the line is answered while something else is being typed.
+    """
+    if "Waited" in request.headers:
+        given["keep_typing"] = True
     if request.htmx:
         context = screen(request, chart, **given)
         page = render(request, "infusions/_answer.html", context, status=status)
@@ -196,9 +203,11 @@ def banner(chart: SessionChart) -> dict[str, Any]:
     session, version = chart.session, chart.order_version
     order = ""
     if version is not None:
-        order = (
-            f"{version.product_name} · {plain(version.given_g)} g = "
-            f"{plain(version.volume_ml)} mL · v{version.number}"
+        order = _("{product_name} · {given_g} g = {volume_ml} mL · v{number}").format(
+            product_name=version.product_name,
+            given_g=plain(version.given_g),
+            volume_ml=plain(version.volume_ml),
+            number=version.number,
         )
     return {
         "patient": session.patient,
@@ -216,7 +225,9 @@ def bar(chart: SessionChart) -> dict[str, Any]:
     note = ""
     if running.projected_end_held and running.next_rung:
         held = _clock(chart, running.projected_end_held)
-        note = f"on the ladder · {held} if held at {plain(running.rate_ml_per_h)} mL/h"
+        note = _("on the ladder · {held} if held at {rate_ml_per_h} mL/h").format(
+            held=held, rate_ml_per_h=plain(running.rate_ml_per_h)
+        )
     weight = chart.start.dosing_weight_kg if chart.start else None
     return {
         "state": chart.state if chart.state != "flag-low" else _calm(chart),
@@ -233,7 +244,41 @@ def bar(chart: SessionChart) -> dict[str, Any]:
         "ends_at": chart.ends_at,
         "ended": chart.ended_at is not None,
         "ends_note": note,
+        "tells": _tells(chart),
+        "address": reverse("infusion-bar", args=[chart.session.pk])
+        if chart.session.stage in IN_A_CHAIR
+        else "",
+        "seen": bar_token(chart),
+        "drawn": chart.session.version,
     }
+
+
+def bar_token(chart: SessionChart) -> str:
+    """Changes when the now bar would: with an act, a due time, and each minute."""
+    due = chart.running.step_due_at
+    step = due is not None and due <= chart.at
+    minute = int(chart.at.timestamp()) // 60
+    return f"{chart.session.version}.{chart.due_state}.{int(step)}.{minute}"
+
+
+def _tells(chart: SessionChart) -> list[dict[str, Any]]:
+    """What becomes due while the page is open: said once, and sounded when late."""
+    pk, found = chart.session.pk, []
+    due, late = chart.due, chart.late_from
+    step, above = chart.running.step_due_at, chart.running.next_rung
+    if due is not None:
+        said = (due.at, _("Vitals due now"), 0)
+        found.append((f"due-{pk}-{due.at:%d%H%M}", *said))
+    if late is not None:
+        found.append((f"late-{pk}-{due.at:%d%H%M}", late, _("Vitals late"), 2))
+    held = chart.loud_flags or chart.rechecks
+    if step is not None and above is not None and not held:
+        rate = plain(above.pump_ml_per_h)
+        words = _("Step %(step)d due: %(rate)s mL/h")
+        words %= {"step": above.step, "rate": rate}
+        found.append((f"step-{pk}-{step:%d%H%M}", step, words, 0))
+    names = ("key", "at", "words", "pulses")
+    return [dict(zip(names, each, strict=True)) for each in found]
 
 
 def _calm(chart: SessionChart) -> str:
@@ -247,9 +292,9 @@ def _step_cell(chart: SessionChart) -> dict[str, Any]:
     if chart.session.stage in (Stage.OBSERVING, Stage.DISCHARGED):
         until = chart.observe_until
         if until is None or chart.at >= until:
-            return {"title": "Observation", "value": "Over", "sub": _until(chart)}
+            return {"title": _("Observation"), "value": _("Over"), "sub": _until(chart)}
         return {
-            "title": "Observation",
+            "title": _("Observation"),
             "due": until,
             "unit": "min",
             "sub": _until(chart),
@@ -257,49 +302,63 @@ def _step_cell(chart: SessionChart) -> dict[str, Any]:
     if running.state == "paused":
         proposed = chart.restart
         before = running.rate_before_pause_ml_per_h
-        sub = f"was {plain(before)} mL/h" if before is not None else ""
+        sub = (
+            _("was {before} mL/h").format(before=plain(before))
+            if before is not None
+            else ""
+        )
         if proposed is None:
-            return {"title": "Restart", "value": "–", "sub": sub}
+            return {"title": _("Restart"), "value": "–", "sub": sub}
         return {
-            "title": "Restart proposed",
+            "title": _("Restart proposed"),
             "value": plain(proposed.ml_per_h),
             "unit": "mL/h",
             "sub": sub,
         }
     above = running.next_rung
     if above is None:
-        return {"title": "Step", "value": "Highest", "sub": "the order's ceiling"}
-    title = f"Step {above.step}: {plain(above.pump_ml_per_h)} mL/h"
+        return {
+            "title": _("Step"),
+            "value": _("Highest"),
+            "sub": _("the order's ceiling"),
+        }
+    title = _("Step {step}: {pump_ml_per_h} mL/h").format(
+        step=above.step, pump_ml_per_h=plain(above.pump_ml_per_h)
+    )
     held = step_held(chart, with_set_now=True)
     due = running.step_due_at
     if held.startswith("Held "):
-        return {"title": title, "value": "Held", "sub": held[5:].rstrip(".")}
+        return {"title": title, "value": _("Held"), "sub": held[5:].rstrip(".")}
     if due is not None and due > chart.at:
-        sub = f"from {_clock(chart, due)}, if tolerated"
+        sub = _("from {time}, if tolerated").format(time=_clock(chart, due))
         return {"title": title, "due": due, "unit": "min", "sub": sub}
     if held:
-        return {"title": title, "value": "Held", "sub": held.rstrip(".")}
-    since = f"since {_clock(chart, due)}" if due else ""
-    return {"title": title, "value": "Due now", "urgent": True, "sub": since}
+        return {"title": title, "value": _("Held"), "sub": held.rstrip(".")}
+    since = _("since {time}").format(time=_clock(chart, due)) if due else ""
+    return {"title": title, "value": _("Due now"), "urgent": True, "sub": since}
 
 
 def _until(chart: SessionChart) -> str:
     until = chart.observe_until
-    return f"until {_clock(chart, until)}" if until else ""
+    return _("until {time}").format(time=_clock(chart, until)) if until else ""
 
 
 def _vitals_cell(chart: SessionChart) -> dict[str, Any]:
     due, last = chart.due, chart.last_vitals
-    sub = f"last {_clock(chart, last.event_time)}" if last else "no set yet"
+    sub = (
+        _("last {time}").format(time=_clock(chart, last.event_time))
+        if last
+        else _("no set yet")
+    )
     if due is None:
-        return {"title": "Vitals", "value": "–", "sub": sub}
-    word = {"late": "Vitals late", "due": "Vitals due now"}.get(chart.due_state)
-    title = word or ("Recheck" if due.why.startswith("recheck") else "Vitals")
+        return {"title": _("Vitals"), "value": "–", "sub": sub}
+    word = {"late": _("Vitals late"), "due": _("Vitals due now")}.get(chart.due_state)
+    title = word or (_("Recheck") if due.owed is Owed.RECHECK else _("Vitals"))
     return {
         "title": title,
         "due": due.at,
         "unit": "min",
-        "sub": f"due {_clock(chart, due.at)} · {sub}",
+        "sub": _("due {time} · {sub}").format(time=_clock(chart, due.at), sub=sub),
         "urgent": chart.due_state in ("due", "late"),
     }
 
@@ -309,19 +368,23 @@ def flag_panel(
 ) -> FlagPanel:
     """An open flag with the acts that are possible now, the expected one first."""
     flag = raised.flag
-    recheck = chart.at + timedelta(
-        minutes=flag.recheck_minutes or DEFAULT_RECHECK_MINUTES
-    )
+    recheck = chart.at + timedelta(minutes=flag.recheck_minutes or RECHECK_MINUTES)
     not_done = flag.rule == NOT_DONE
     running = chart.running.state == "running"
     severe = flag.reaction_id is not None and flag.priority == "high"
     keeps = running and flag.action != FlagAction.OBSERVE and not severe
-    keep = f"Keep {plain(chart.rate_ml_per_h)} mL/h: needs a reason" if keeps else ""
+    keep = (
+        _("Keep {rate_ml_per_h} mL/h: needs a reason").format(
+            rate_ml_per_h=plain(chart.rate_ml_per_h)
+        )
+        if keeps
+        else ""
+    )
     times = _times_of(flag)
     return FlagPanel(
         raised=raised,
         buttons=[] if not_done else _buttons(chart, flag, recheck),
-        keep="Compared by hand: confirm" if not_done else keep,
+        keep=_("Compared by hand: confirm") if not_done else keep,
         reasons=NotDoneReason.choices if not_done else OverrideReason.choices,
         path=[] if not_done else _path(chart, raised, recheck),
         steps=_steps(flag),
@@ -356,40 +419,46 @@ def _steps(flag) -> list[str]:
 
 def _buttons(chart: SessionChart, flag, recheck: datetime) -> list[ActButton]:
     state = chart.running.state
-    again = f"recheck {_clock(chart, recheck)}"
+    again = _("recheck {time}").format(time=_clock(chart, recheck))
     observe = ActButton(
         action="observe",
-        words="Look again" if state == "running" else "Seen: look again",
-        number=f"at {_clock(chart, recheck)}",
+        words=_("Look again") if state == "running" else _("Seen: look again"),
+        number=_("at {time}").format(time=_clock(chart, recheck)),
         icon="late",
     )
     if state not in ("running", "paused"):
         return [observe]
     stop = ActButton(
         action="stop",
-        words="Stop, call",
+        words=_("Stop, call"),
         icon="stop",
         look="danger",
         rate="0",
         big="0",
         details=(
-            f"Ends this infusion with {shown(chart.volume_ml, 1)} of "
-            f"{plain(chart.total_ml)} mL in; observation follows. {_call(chart)}"
+            _(
+                "Ends this infusion with {volume_ml} of {total_ml} mL in; "
+                "observation follows. {call}"
+            ).format(
+                volume_ml=shown(chart.volume_ml, 1),
+                total_ml=plain(chart.total_ml),
+                call=_call(chart),
+            )
         ),
-        confirm="Stopped, calling",
+        confirm=_("Stopped, calling"),
     )
     if state == "paused":
         strong = flag.action in (FlagAction.STOP, FlagAction.EMERGENCY)
         return [stop] if strong else [observe, stop]
     pause = ActButton(
         action="pause",
-        words="Pause at",
+        words=_("Pause at"),
         number="0 mL/h",
         icon="paused",
         rate="0",
         big="0",
-        details=f"Paused time is not counted · {again}",
-        confirm="Pump shows 0 mL/h",
+        details=_("Paused time is not counted · {again}").format(again=again),
+        confirm=_("Pump shows 0 mL/h"),
     )
     reduce = _reduce_button(chart, flag, again)
     order = {
@@ -409,13 +478,13 @@ def _reduce_button(chart: SessionChart, flag, again: str) -> ActButton | None:
     number = plain(proposal.ml_per_h)
     return ActButton(
         action="reduce",
-        words="Reduce",
+        words=_("Reduce"),
         number=f"{plain(chart.rate_ml_per_h)} → {number} mL/h",
         icon="down",
         rate=number,
         big=number,
         details=f"{_rung_details(chart, proposal.ml_per_h)} · {again}",
-        confirm=f"Pump shows {number} mL/h",
+        confirm=_("Pump shows {number} mL/h").format(number=number),
     )
 
 
@@ -423,23 +492,31 @@ def _path(
     chart: SessionChart, raised: RaisedFlag, recheck: datetime
 ) -> list[tuple[str, str, str]]:
     flag = raised.flag
-    minutes = flag.recheck_minutes or DEFAULT_RECHECK_MINUTES
+    minutes = flag.recheck_minutes or RECHECK_MINUTES
     by = raised.escalates_at
-    given = f"now: {shown(chart.volume_ml, 1)} mL in" if chart.start else ""
+    given = (
+        _("now: {volume_ml} mL in").format(volume_ml=shown(chart.volume_ml, 1))
+        if chart.start
+        else ""
+    )
     return [
-        ("Act", f"by {_clock(chart, by)}" if by else "now", given),
         (
-            f"Recheck {_clock(chart, recheck)}",
-            f"{minutes} min from the act",
-            "on card and board",
+            _("Act"),
+            _("by {time}").format(time=_clock(chart, by)) if by else "now",
+            given,
         ),
-        ("Not settled?", "next action up", _call(chart)),
+        (
+            _("Recheck {time}").format(time=_clock(chart, recheck)),
+            _("{minutes} min from the act").format(minutes=minutes),
+            _("on card and board"),
+        ),
+        (_("Not settled?"), _("next action up"), _call(chart)),
     ]
 
 
 def _call(chart: SessionChart) -> str:
     name = prescriber_of(chart)
-    return f"call {name}" if name else "call the prescriber"
+    return _("call {name}").format(name=name) if name else _("call the prescriber")
 
 
 def prescriber_of(chart: SessionChart) -> str:
@@ -455,8 +532,10 @@ def _rung_details(chart: SessionChart, rate: Decimal) -> str:
     if rate and chart.left_ml:
         seconds = int(chart.left_ml / rate * 3600)
         held = _clock(chart, chart.at + timedelta(seconds=seconds))
-        end = f" · new end {held} at this rate"
-    return f"{plain(rung.ml_per_kg_h)} mL/kg/h · step {rung.step}{end}"
+        end = _(" · new end {held} at this rate").format(held=held)
+    return _("{ml_per_kg_h} mL/kg/h · step {step}{end}").format(
+        ml_per_kg_h=plain(rung.ml_per_kg_h), step=rung.step, end=end
+    )
 
 
 def _resume_choices(chart: SessionChart) -> list[dict[str, Any]]:
@@ -498,9 +577,15 @@ def table_rows(chart: SessionChart) -> list[dict[str, Any]]:
                 "is_baseline": chart.baseline is not None
                 and chart.baseline.pk == row.pk,
                 "hit": _hit_names(raised),
+                "news": (row.news2 or {}).get("parts", {}),
+                "news_band": NEWS2_LOOKS.get((row.news2 or {}).get("band"), 0),
             }
         )
     return rows
+
+
+NEWS2_LOOKS = {"low-medium": 1, "medium": 2, "high": 3}
+"""Bands of the total, with the look of a part that scores as much."""
 
 
 def _hit_names(raised: RaisedFlag | None) -> set[str]:

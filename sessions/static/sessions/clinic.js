@@ -26,15 +26,36 @@
 
   /* ---- Time: the server's, shown in the clinic's zone ------------------------------ */
 
-  // Difference between the server's clock and this tablet's, in ms. Every answer
-  // corrects it, so a tablet that slept or had its clock set shows the right time.
-  let offset = root.dataset.now ? Date.parse(root.dataset.now) - Date.now() : 0;
-  const now = () => Date.now() + offset;
+  // The server's time, and how long ago it was by two clocks of this tablet: one that
+  // can be set, and one that cannot but may stand still while the tablet sleeps. The
+  // longer of the two is the time that passed.
+  const mark = () => ({ set: Date.now(), mono: performance.now() });
+  const since = ({ set, mono }) => Math.max(Date.now() - set, performance.now() - mono, 0);
+  const came = performance.getEntriesByType("navigation")[0]?.responseStart || performance.now();
+  let base = root.dataset.now ? Date.parse(root.dataset.now) : Date.now();
+  let then = { set: performance.timeOrigin + came, mono: came };
+  const now = () => base + since(then);
 
   const correct = (header) => {
     const server = Date.parse(header ?? "");
+    if (!server) return;
     // The header is cut to the second: only a real difference moves the clock.
-    if (server && Math.abs(server + 500 - now()) > 2500) offset = server + 500 - Date.now();
+    base = Math.abs(server + 500 - now()) > 2500 ? server + 500 : now();
+    then = mark();
+  };
+
+  // After sleep, or when somebody set this tablet's clock, the two clocks disagree: the
+  // server is asked, by the head of a file that is no page and keeps no login alive.
+  let apart = 0;
+  const agree = () => {
+    const difference = Date.now() - then.set - (performance.now() - then.mono);
+    if (Math.abs(difference - apart) < 1500) return;
+    apart = difference;
+    fetch($("link[rel=icon]").href, { method: "HEAD", cache: "no-store" }).then((answer) => {
+      correct(answer.headers.get("Date"));
+      apart = 0;
+      tick();
+    }, () => { /* no line: the longer time stands until there is one */ });
   };
 
   let wall = null;
@@ -61,21 +82,21 @@
 
   /* ---- A screen that stops hearing says so ----------------------------------------- */
 
-  let heard = Date.now(); // this tablet's clock: only a length of time is needed
+  let heard = { at: now(), ...mark() };
   const live = () => $("[data-live]");
 
   const watch = () => {
     const region = live();
     if (!region) return;
-    const stale = Date.now() - heard > 1000 * (Number(region.dataset.live) || 30);
+    const stale = since(heard) > 1000 * (Number(region.dataset.live) || 30);
     const changed = stale !== root.hasAttribute("data-stale");
     root.toggleAttribute("data-stale", stale);
-    const since = hms(heard + offset);
+    const last = hms(heard.at);
     for (const node of $$("[data-updated]")) {
-      write(node, `${stale ? words().stale : words().updated} ${since}`);
+      write(node, `${stale ? words().stale : words().updated} ${last}`);
     }
     // Said once aloud, when it starts and when it ends; never every second.
-    if (changed) say(stale ? `${words().stale} ${since}` : words().liveAgain);
+    if (changed) say(stale ? `${words().stale} ${last}` : words().liveAgain);
   };
 
   const say = (text) => {
@@ -89,6 +110,7 @@
   };
 
   const tick = () => {
+    agree();
     const ms = now();
     watch();
     const stale = root.hasAttribute("data-stale");
@@ -102,7 +124,7 @@
   document.addEventListener("visibilitychange", tick);
   document.addEventListener("htmx:afterSettle", tick);
   // A page taken from the browser's memory shows old values: fetch it anew.
-  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+  addEventListener("pageshow", (event) => (event.persisted ? location.reload() : tick()));
 
   // While a finger is on the board, nothing under it may move to another patient.
   let held = 0;
@@ -187,6 +209,9 @@
 
   const notSaved = (event, code) => {
     const { elt, xhr, requestConfig } = event.detail;
+    // It may wait for the line, or for the password (offline.js, lock.js).
+    const unsent = { cancelable: true, detail: { ...event.detail, code } };
+    if (!document.dispatchEvent(new CustomEvent("clinic:unsent", unsent))) return;
     if (elt.matches("[data-live]")) return; // the watch above speaks for it
     const reading = requestConfig?.verb === "get";
     const box = bar();
@@ -217,24 +242,6 @@
   document.addEventListener("htmx:sendError", (event) => notSaved(event, 0));
   document.addEventListener("htmx:timeout", (event) => notSaved(event, "timeout"));
 
-  // Before a retry after 401 or 403: is it still the same person? Then take the fresh
-  // form token and send the same form with its own submission key. Another person gets
-  // an empty page.
-  const sameUser = async () => {
-    const answer = await fetch(location.href, { credentials: "same-origin" });
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const who = page.body.dataset.user;
-    if (!who) return false;
-    if (who !== document.body.dataset.user) { leave(); return false; }
-    const token = $("[name=csrfmiddlewaretoken]", page)?.value;
-    if (token) $$("[name=csrfmiddlewaretoken]").forEach((field) => { field.value = token; });
-    return true;
-  };
-  const leave = () => {
-    $$("[data-dirty]").forEach((form) => delete form.dataset.dirty);
-    location.reload();
-  };
-
   document.addEventListener("click", async (event) => {
     const box = event.target.closest("#not-saved");
     if (!box) return;
@@ -243,7 +250,7 @@
     const { elt, button, code } = last;
     if (!elt.isConnected) { box.hidden = true; return; }
     if (code === 401 || code === 403) {
-      try { if (!(await sameUser())) return; } catch { return; }
+      try { if (!(await window.clinic.sameUser())) return; } catch { return; }
     }
     // By its own button, so that the button's name and value travel with it again.
     if (button?.isConnected) button.click();
@@ -259,7 +266,7 @@
     if (!xhr.status) return;
     correct(xhr.getResponseHeader("Date"));
     if (live) {
-      if (xhr.status === 200 || xhr.status === 204) { heard = Date.now(); tick(); }
+      if (xhr.status === 200 || xhr.status === 204) { heard = { at: now(), ...mark() }; tick(); }
       return;
     }
     if (!successful || !wrote) return; // a question (422) is swapped: it was answered
@@ -405,5 +412,6 @@
   const box = list && document.activeElement === document.body && onward(list);
   if (box?.matches?.("input.box")) box.focus();
 
+  window.clinic = { now, say, words, hms, correct };
   tick();
 })();
