@@ -15,6 +15,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 
 from sessions.models import Clinic, User
 
@@ -67,11 +68,11 @@ class Table:
         local = self.at.astimezone(self.clinic.zone)
         return [
             *self.about,
-            ("Clinic", self.clinic.name),
-            ("Requested by", f"{self.user.name} ({self.user.username})"),
-            ("Requested at", f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}"),
-            ("Requested at, UTC", self.at),
-            ("Rows", self.row_count),
+            (_("Clinic"), self.clinic.name),
+            (_("Requested by"), f"{self.user.name} ({self.user.username})"),
+            (_("Requested at"), f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}"),
+            (_("Requested at, UTC"), self.at),
+            (_("Rows"), self.row_count),
         ]
 
     @property
@@ -82,7 +83,7 @@ class Table:
         """
         head = io.StringIO()
         lines = csv.writer(head, lineterminator="\r\n")
-        hashed = ("SHA-256 of everything after the empty line", self.sha256)
+        hashed = (_("SHA-256 of everything after the empty line"), self.sha256)
         for label, value in (*self.facts, hashed):
             lines.writerow([neutral(label), one_line(cell_text(value))])
         return f"{BYTE_ORDER_MARK}{head.getvalue()}\r\n{self.content}"

@@ -11,6 +11,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from sessions.catalogue.default_protocol import default_policy
 from sessions.catalogue.gate import risk_factors
 from sessions.catalogue.labs import LabTest, lab_tests, unit_words
@@ -32,6 +34,7 @@ from sessions.models import (
 )
 from sessions.rules.bodies import age_years, change_percent, is_over_65
 from sessions.rules.dosing import Body, DosingError, DosingWeight, dosing_weight
+from sessions.rules.language import inside
 from sessions.rules.names import Named
 from sessions.rules.policy import Policy
 from sessions.rules.quantities import plain
@@ -253,12 +256,14 @@ class Person:
         """Whether a factor holds and why; None when somebody must be asked."""
         if key == OVER_65:
             over = is_over_65(self.patient.birth_date, self.today)
-            return over, f"{self.years} years old"
+            return over, _("{years} years old").format(years=self.years)
         if key == NOT_O:
             rows = (row for row in self.labs.current if row.test == "blood_group")
             group = next(rows, None)
             if group is not None:
-                return group.value_text[:1] != "O", f"group {group.value_text}"
+                return group.value_text[:1] != "O", _("group {value_text}").format(
+                    value_text=group.value_text
+                )
         return None
 
     @property
@@ -414,12 +419,12 @@ def in_words(row: PatientRow) -> str:
         return f"{'Given' if row.given else 'Refused'}: {row.scope}"
     if isinstance(row, Allergy):
         if row.none_known:
-            return "No allergy known"
+            return _("No allergy known")
         parts = [row.reaction, "" if row.severity == "unknown" else row.severity]
         return ": ".join(filter(None, [row.substance, ", ".join(filter(None, parts))]))
     factor = risk_factors().get(row.key)
     name = factor.label if factor else row.key.replace("_", " ").capitalize()
-    answer = f"{name}: {row.get_presence_display().lower()}"
+    answer = f"{name}: {inside(row.get_presence_display())}"
     return f"{answer}, {row.detail}" if row.detail else answer
 
 

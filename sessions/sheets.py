@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import xlsxwriter
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 from xlsxwriter.utility import xl_rowcol_to_cell
 
 from sessions.exports import (
@@ -43,7 +44,9 @@ def workbook(table: Table) -> bytes:
         per_sheet = ROWS_OF_A_SHEET - 1  # the heads stand on each
         for first in range(0, max(len(table.rows), 1), per_sheet):
             number = first // per_sheet + 1
-            name = "Rows" if number == 1 else f"Rows {number}"
+            name = (
+                _("Rows") if number == 1 else _("Rows {number}").format(number=number)
+            )
             writer.rows(name, table.heads, table.rows[first : first + per_sheet])
         writer.facts(table)
         writer.long_texts()
@@ -75,8 +78,8 @@ class _Writer:
         sheet.freeze_panes(1, 0)
 
     def facts(self, table: Table) -> None:
-        sheet = self.book.add_worksheet("About")
-        hashed = ("SHA-256 of the rows as CSV, heads included", table.sha256)
+        sheet = self.book.add_worksheet(_("About"))
+        hashed = (_("SHA-256 of the rows as CSV, heads included"), table.sha256)
         for line, (label, value) in enumerate((*table.facts, hashed)):
             sheet.write_string(line, 0, label, self.head)
             if isinstance(value, str | None):
@@ -89,9 +92,9 @@ class _Writer:
         """The rest of each text that no cell holds, part by part."""
         if not self.long:
             return
-        sheet = self.book.add_worksheet("Long texts")
-        sheet.write_string(0, 0, "Continues", self.head)
-        sheet.write_string(0, 1, "Text", self.head)
+        sheet = self.book.add_worksheet(_("Long texts"))
+        sheet.write_string(0, 0, _("Continues"), self.head)
+        sheet.write_string(0, 1, _("Text"), self.head)
         for line, (cell, text) in enumerate(self.long, start=1):
             sheet.write_string(line, 0, cell)
             self.words(sheet, line, 1, text)
@@ -124,7 +127,7 @@ class _Writer:
         """The words, or their beginning with the words where they go on."""
         if _length(text) <= CELL_HOLDS:
             return text
-        note = " … (goes on in the sheet Long texts)"
+        note = _(" … (goes on in the sheet Long texts)")
         first, rest = _cut(text, CELL_HOLDS - len(note))
         while rest:
             part, rest = _cut(rest, CELL_HOLDS)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import NamedTuple
 
+from django.utils.translation import gettext as _
+
 from sessions.reports.results import Report, Row, Value, written
 
 ROWS_DRAWN = 24
@@ -107,7 +109,9 @@ def _drawn(report: Report) -> tuple[list[Row], str]:
         return rows, ""
     largest = sorted(rows, key=lambda row: -_number(row.values.get("of")))
     kept = {id(row) for row in largest[:ROWS_DRAWN]}
-    words = f"Drawn: the {ROWS_DRAWN} largest of {len(rows)} groups; the table has all."
+    words = _(
+        "Drawn: the {ROWS_DRAWN} largest of {rows} groups; the table has all."
+    ).format(ROWS_DRAWN=ROWS_DRAWN, rows=len(rows))
     return [row for row in rows if id(row) in kept], words
 
 
@@ -137,22 +141,28 @@ def _marks(report: Report, rows: list[Row], words: str) -> Picture:
                 is_cut=known and _number(values[2]) > top,
                 is_small=row.is_small,
                 value=_value(row, is_forest),
-                beside=f"{written(row.values[part])} of {written(row.values[whole])}",
+                beside=_("{values} of {values2}").format(
+                    values=written(row.values[part]), values2=written(row.values[whole])
+                ),
             )
         )
     total = report.total.values.get(point) if report.total else None
     notes = [words] if words else []
     if is_forest:
         notes += [
-            "Infusions with a reaction, per 100. Bar: 95 % interval (Wilson). Dotted "
-            f"line: all, {written(total)}.",
-            "Dashed bar and open mark: under 50 infusions, small.",
+            _(
+                "Infusions with a reaction, per 100. Bar: 95 % interval "
+                "(Wilson). Dotted line: all, {total}."
+            ).format(total=written(total)),
+            _("Dashed bar and open mark: under 50 infusions, small."),
         ]
     else:
         notes += [
-            "Minutes. Mark: median. Bar: to the 90th percentile. Dotted line: median "
-            f"of all, {written(total)}.",
-            "Dashed bar and open mark: rate lowered under 10 times, small.",
+            _(
+                "Minutes. Mark: median. Bar: to the 90th percentile. "
+                "Dotted line: median of all, {total}."
+            ).format(total=written(total)),
+            _("Dashed bar and open mark: rate lowered under 10 times, small."),
         ]
     floor = TOP + 6 + len(rows) * _height(rows)
     return Picture(
@@ -211,11 +221,11 @@ def _shares(report: Report, rows: list[Row], words: str) -> Picture:
                 pieces=tuple(pieces),
                 is_small=row.is_small,
                 value=f"{written(share)} %" if share is not None else "–",
-                beside=f"{on_time} of {of}",
+                beside=_("{on_time} of {of}").format(on_time=on_time, of=of),
             )
         )
     notes = [words] if words else []
-    notes.append("Sets owed, in per cent. Dashed outline: under 50 sets, small.")
+    notes.append(_("Sets owed, in per cent. Dashed outline: under 50 sets, small."))
     floor = TOP + 6 + len(rows) * _height(rows)
     return Picture(
         kind="shares",

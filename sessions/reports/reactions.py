@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+
 from sessions.models import GivenMedicine, Grade, Purpose, Reaction, Vial
 from sessions.reports.results import (
     Column,
@@ -37,29 +40,29 @@ SMALL = 50
 GRADES = tuple(Grade.values)
 
 GROUPINGS = {
-    "product": "Product",
-    "lot": "Lot",
-    "indication": "Indication",
-    "step": "Step of the ladder",
-    "premedication": "Premedication",
-    "experience": "First or later",
-    "grade": "Worst grade",
-    "month": "Month of the start",
+    "product": _lazy("Product"),
+    "lot": _lazy("Lot"),
+    "indication": _lazy("Indication"),
+    "step": _lazy("Step of the ladder"),
+    "premedication": _lazy("Premedication"),
+    "experience": _lazy("First or later"),
+    "grade": _lazy("Worst grade"),
+    "month": _lazy("Month of the start"),
 }
 
 WINDOW_WORDS = {
-    "24": "between the start and 24 h after the end",
-    "infusion": "between the start and the end of the infusion",
-    "72": "between the start and 72 h after the end",
-    "any": "at any time after the start",
+    "24": _lazy("between the start and 24 h after the end"),
+    "infusion": _lazy("between the start and the end of the infusion"),
+    "72": _lazy("between the start and 72 h after the end"),
+    "any": _lazy("at any time after the start"),
 }
 
-PREMEDICATED = Group((0,), "Premedication given")
-NOT_PREMEDICATED = Group((1,), "No premedication given")
-NO_VIAL = Group(("\uffff",), "No vial recorded")
-PAUSED = Group((1, 0), "While paused")
-NO_STEP = Group((0, 0), "Below the first step")
-AFTER_END = Group((2, 0), "After the end")
+PREMEDICATED = Group((0,), _lazy("Premedication given"))
+NOT_PREMEDICATED = Group((1,), _lazy("No premedication given"))
+NO_VIAL = Group(("\uffff",), _lazy("No vial recorded"))
+PAUSED = Group((1, 0), _lazy("While paused"))
+NO_STEP = Group((0, 0), _lazy("Below the first step"))
+AFTER_END = Group((2, 0), _lazy("After the end"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,27 +105,29 @@ def count(scope: ReactionScope) -> Report:
     total = _row(_everything(scope), hits, len(visits), is_total=True)
     return Report(
         key="reactions",
-        title="Reactions per 100 infusions",
-        headline=f"{written(total.values.get('rate'))} per 100, {total.label.lower()}",
+        title=_("Reactions per 100 infusions"),
+        headline=_("{get} per 100, {label}").format(
+            get=written(total.values.get("rate")), label=total.label.lower()
+        ),
         sentence=_sentence(scope, total),
         left_out=(
             *left_out(scope),
             *(
-                [counted(early, "reaction") + " with an onset before the start"]
+                [counted(early, "reaction") + _(" with an onset before the start")]
                 if early
                 else []
             ),
         ),
         grouped=GROUPINGS[scope.by],
         columns=(
-            Column(title="With a reaction", keys=("hits",)),
-            Column(title="Infusions", keys=("of",)),
-            Column(title="Per 100", keys=("rate",), is_main=True),
-            Column(title="95 % interval", keys=("low", "high")),
+            Column(title=_("With a reaction"), keys=("hits",)),
+            Column(title=_("Infusions"), keys=("of",)),
+            Column(title=_("Per 100"), keys=("rate",), is_main=True),
+            Column(title=_("95 % interval"), keys=("low", "high")),
         ),
         rows=(*rows, total) if visits else (),
         definitions=_definitions(scope, _unfinished(scope, visits, changes)),
-        caution="Differences between groups are not adjusted for who received what.",
+        caution=_("Differences between groups are not adjusted for who received what."),
         is_found=bool(visits),
     )
 
@@ -134,7 +139,7 @@ def _row(label: str, hits: int, of: int, *, is_total: bool = False) -> Row:
         values["rate"] = per_100(found.share)
         values["low"], values["high"] = per_100(found.low), per_100(found.high)
     is_small = of < SMALL
-    compared = "small" if is_total else "small, not ranked"
+    compared = "small" if is_total else _("small, not ranked")
     return Row(
         label=label,
         values=values,
@@ -145,8 +150,10 @@ def _row(label: str, hits: int, of: int, *, is_total: bool = False) -> Row:
 
 
 def _everything(scope: Scope) -> str:
-    parts = [text for name, text in scope.chosen if name in ("Product", "Indication")]
-    return ", ".join(parts) if parts else "All infusions"
+    parts = [
+        text for name, text in scope.chosen if name in (_("Product"), _("Indication"))
+    ]
+    return ", ".join(parts) if parts else _("All infusions")
 
 
 def _reactions(
@@ -251,7 +258,9 @@ def _beside(scope: ReactionScope) -> dict[int, list[Group]]:
         )
         for session_id, key, name, lot in rows:
             order = (key, lot)
-            found[session_id].setdefault(order, Group(order, f"{name}, lot {lot}"))
+            found[session_id].setdefault(
+                order, Group(order, _("{name}, lot {lot}").format(name=name, lot=lot))
+            )
         return {pk: list(groups.values()) for pk, groups in found.items()}
     if scope.by == "premedication":
         before = (
@@ -296,77 +305,98 @@ def _group_of_change(change: Change) -> Group:
         return PAUSED
     if change.step is None:
         return NO_STEP
-    return Group((0, change.step), f"Step {change.step}")
+    return Group((0, change.step), _("Step {step}").format(step=change.step))
 
 
 def _sentence(scope: ReactionScope, total: Row):
     values = total.values
     return said(
-        "Of ",
+        _("Of "),
         strong(counted(values["of"], "infusion")),
-        " started in the period, ",
+        _(" started in the period, "),
         strong(written(values["hits"])),
-        f" had at least one reaction of grade {_grade_words(scope.grade)} "
-        f"{WINDOW_WORDS[scope.window]}: ",
-        strong(f"{written(values.get('rate'))} per 100"),
-        f" (95 % interval {written(values.get('low'))} to "
-        f"{written(values.get('high'))}).",
+        _(" had at least one reaction of grade {grade} {WINDOW_WORDS}: ").format(
+            grade=_grade_words(scope.grade), WINDOW_WORDS=WINDOW_WORDS[scope.window]
+        ),
+        strong(_("{get} per 100").format(get=written(values.get("rate")))),
+        _(" (95 % interval {get} to {get2}).").format(
+            get=written(values.get("low")), get2=written(values.get("high"))
+        ),
     )
 
 
 def _grade_words(grade: str) -> str:
-    return grade if grade == GRADES[-1] else f"{grade} or worse"
+    return grade if grade == GRADES[-1] else _("{grade} or worse").format(grade=grade)
 
 
 def _definitions(scope: ReactionScope, unfinished: int) -> tuple[tuple[str, str], ...]:
     found = [
         (
-            "Infusion",
-            "a visit whose infusion was started in the period. Rows that were "
-            "corrected or withdrawn since do not count; their corrections do.",
+            _("Infusion"),
+            _(
+                "a visit whose infusion was started in the period. Rows "
+                "that were corrected or withdrawn since do not count; "
+                "their corrections do."
+            ),
         ),
         (
-            "With a reaction",
-            "counted once per infusion, however many reactions or symptoms: an onset "
-            f"{WINDOW_WORDS[scope.window]}, grade {_grade_words(scope.grade)} as the "
-            "nurse saved it.",
+            _("With a reaction"),
+            _(
+                "counted once per infusion, however many reactions or "
+                "symptoms: an onset {WINDOW_WORDS}, grade {grade} as the "
+                "nurse saved it."
+            ).format(
+                WINDOW_WORDS=WINDOW_WORDS[scope.window], grade=_grade_words(scope.grade)
+            ),
         ),
         (
-            "95 % interval",
-            "Wilson score interval (1927), without continuity correction.",
+            _("95 % interval"),
+            _("Wilson score interval (1927), without continuity correction."),
         ),
         (
-            "Small",
-            f"under {SMALL} infusions: open mark, dashed, after the others and not "
-            "ranked.",
+            _("Small"),
+            _(
+                "under {SMALL} infusions: open mark, dashed, after the "
+                "others and not ranked."
+            ).format(SMALL=SMALL),
         ),
     ]
     by = {
         "lot": (
-            "Lot",
-            "an infusion with vials of two lots counts under both, so the lots do "
-            "not add up to all infusions.",
+            _("Lot"),
+            _(
+                "an infusion with vials of two lots counts under both, so "
+                "the lots do not add up to all infusions."
+            ),
         ),
         "step": (
-            "Step",
-            "of the infusions that ran at a step, those with a reaction that began "
-            "there, by the recorded changes of rate. An infusion counts at each step "
-            "it reached.",
+            _("Step"),
+            _(
+                "of the infusions that ran at a step, those with a "
+                "reaction that began there, by the recorded changes of "
+                "rate. An infusion counts at each step it reached."
+            ),
         ),
         "premedication": (
-            "Premedication given",
-            "at least one dose of a medicine ordered before the infusion was recorded "
-            "as given before the start.",
+            _("Premedication given"),
+            _(
+                "at least one dose of a medicine ordered before the "
+                "infusion was recorded as given before the start."
+            ),
         ),
         "experience": (
-            "First",
-            "as the order was made: the first infusion, or one treated as the first "
-            "after another brand or a long gap.",
+            _("First"),
+            _(
+                "as the order was made: the first infusion, or one treated "
+                "as the first after another brand or a long gap."
+            ),
         ),
         "grade": (
-            "Worst grade",
-            "the highest grade among an infusion's reactions; each infusion counts "
-            "under one grade.",
+            _("Worst grade"),
+            _(
+                "the highest grade among an infusion's reactions; each "
+                "infusion counts under one grade."
+            ),
         ),
     }
     if scope.by in by:
@@ -374,9 +404,12 @@ def _definitions(scope: ReactionScope, unfinished: int) -> tuple[tuple[str, str]
     if unfinished:
         found.append(
             (
-                "Not over yet",
-                counted(unfinished, "infusion") + " had not reached the end of the "
-                "window when this was counted; a later reaction may be missing.",
+                _("Not over yet"),
+                counted(unfinished, "infusion")
+                + _(
+                    " had not reached the end of the window when this was "
+                    "counted; a later reaction may be missing."
+                ),
             )
         )
     return tuple(found)

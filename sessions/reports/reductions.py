@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+
 from sessions.models import Flag, FlagAction, FlagEvent, RateChange, Reaction
 from sessions.reports.results import (
     Column,
@@ -36,16 +39,20 @@ SMALL = 10
 """Under so many answers a 90th percentile is little more than the slowest one."""
 
 GROUPINGS = {
-    "product": "Product",
-    "month": "Month of the start",
-    "indication": "Indication",
-    "source": "Reaction or flag",
-    "action": "What was called for",
-    "experience": "First or later",
+    "product": _lazy("Product"),
+    "month": _lazy("Month of the start"),
+    "indication": _lazy("Indication"),
+    "source": _lazy("Reaction or flag"),
+    "action": _lazy("What was called for"),
+    "experience": _lazy("First or later"),
 }
-SOURCES = {"": "Reactions and flags", "reaction": "Reactions", "flag": "Flags"}
+SOURCES = {
+    "": _lazy("Reactions and flags"),
+    "reaction": _lazy("Reactions"),
+    "flag": _lazy("Flags"),
+}
 SOURCE_WORDS = {
-    "": ("reaction or flag", "reactions and flags"),
+    "": (_lazy("reaction or flag"), _lazy("reactions and flags")),
     "reaction": ("reaction", "reactions"),
     "flag": ("flag", "flags"),
 }
@@ -56,11 +63,11 @@ CALLS_FOR_LESS = (
     FlagAction.EMERGENCY,
 )
 ACTION_WORDS = {
-    "": "Reaction without such a flag",
-    "reduce": "Reduce",
-    "pause": "Pause",
-    "stop": "Stop and call",
-    "emergency": "Emergency",
+    "": _lazy("Reaction without such a flag"),
+    "reduce": _lazy("Reduce"),
+    "pause": _lazy("Pause"),
+    "stop": _lazy("Stop and call"),
+    "emergency": _lazy("Emergency"),
 }
 
 
@@ -106,33 +113,35 @@ def count(scope: ReductionScope) -> Report:
     if scope.by not in IN_ORDER | {"source", "action"}:
         rows = list(ranked(rows, "median"))
     total = _row(SOURCES[scope.source], calls, is_total=True)
-    words = counted(corrected, "flag") + " raised by values that were corrected since"
+    words = counted(corrected, "flag") + _(
+        " raised by values that were corrected since"
+    )
     return Report(
         key="reductions",
-        title="Time to a lower rate",
+        title=_("Time to a lower rate"),
         headline=_headline(total),
         sentence=_sentence(scope, total, len(visits)),
         left_out=(*left_out(scope), *([words] if corrected else [])),
         grouped=GROUPINGS[scope.by],
         columns=(
             Column(title=SOURCES[scope.source], keys=("of",)),
-            Column(title="Rate lowered", keys=("answered",)),
-            Column(title="Median, min", keys=("median",), is_main=True),
-            Column(title="90th percentile, min", keys=("p90",)),
-            Column(title="Longest, min", keys=("longest",)),
-            Column(title="Kept with a reason", keys=("kept",)),
-            Column(title="Neither", keys=("neither",)),
+            Column(title=_("Rate lowered"), keys=("answered",)),
+            Column(title=_("Median, min"), keys=("median",), is_main=True),
+            Column(title=_("90th percentile, min"), keys=("p90",)),
+            Column(title=_("Longest, min"), keys=("longest",)),
+            Column(title=_("Kept with a reason"), keys=("kept",)),
+            Column(title=_("Neither"), keys=("neither",)),
         ),
         rows=(*rows, total) if calls else (),
         definitions=DEFINITIONS,
-        caution="The times are those in the record: when a nurse says it happened.",
+        caution=_("The times are those in the record: when a nurse says it happened."),
         is_found=bool(calls),
     )
 
 
 def _group(scope: ReductionScope, visit: Infusion, call: Call):
     if scope.by == "source":
-        label = "Reactions, from onset" if call.source == "reaction" else "Flags"
+        label = _("Reactions, from onset") if call.source == "reaction" else _("Flags")
         return (call.source != "reaction",), label
     if scope.by == "action":
         return (list(ACTION_WORDS).index(call.action),), ACTION_WORDS[call.action]
@@ -156,7 +165,7 @@ def _row(label: str, calls: list[Call], *, is_total: bool = False) -> Row:
         ):
             values[key] = rounded(value or Fraction(0), places=1)
     is_small = len(times) < SMALL
-    note = "small" if is_total else "small, not ranked"
+    note = "small" if is_total else _("small, not ranked")
     return Row(
         label=label,
         values=values,
@@ -218,7 +227,7 @@ def _calls(
 
     calls, corrected = [], 0
     raised: dict[int, list[int]] = defaultdict(list)
-    for pk, (*_, session_id, at, action, reaction_id, newer) in flags.rows.items():
+    for pk, (*_rest, session_id, at, action, reaction_id, newer) in flags.rows.items():
         if reaction_id is not None:
             heir = reactions.heir.get(reaction_id)
             if heir is not None:
@@ -232,7 +241,7 @@ def _calls(
         minutes = _minutes(at, for_flag[pk])
         kept = minutes is None and pk in kept_flags
         calls.append(Call(session_id, "flag", action, at, minutes, kept))
-    for pk, (*_, session_id, at, action) in reactions.rows.items():
+    for pk, (*_rest, session_id, at, action) in reactions.rows.items():
         if session_id not in visits or not _runs(changes[session_id], at):
             continue
         mine = raised[pk]
@@ -278,18 +287,20 @@ def _minutes(since: datetime, changes: list[Change]) -> Fraction | None:
 
 def _headline(total: Row) -> str:
     if total.values.get("median") is None:
-        return "The rate was not lowered"
-    return f"Median {written(total.values['median'])} min"
+        return _("The rate was not lowered")
+    return _("Median {median} min").format(median=written(total.values["median"]))
 
 
 def _sentence(scope: ReductionScope, total: Row, visits: int):
     values = total.values
     one, many = SOURCE_WORDS[scope.source]
     begins = said(
-        "Of ",
+        _("Of "),
         strong(counted(values["of"], one, many)),
-        f" that called for less or were answered so, in {counted(visits, 'infusion')} "
-        "started in the period, the rate was lowered after ",
+        _(
+            " that called for less or were answered so, in {visits} "
+            "started in the period, the rate was lowered after "
+        ).format(visits=counted(visits, "infusion")),
         strong(written(values["answered"])),
     )
     if values.get("median") is None:
@@ -297,45 +308,62 @@ def _sentence(scope: ReductionScope, total: Row, visits: int):
     return (
         *begins,
         *said(
-            ": half of them within ",
+            _(": half of them within "),
             strong(f"{written(values['median'])} min"),
-            ", nine in ten within ",
+            _(", nine in ten within "),
             strong(f"{written(values['p90'])} min"),
-            f". {counted(values['kept'], 'rate was', 'rates were')} kept with a "
-            f"reason; {written(values['neither'])} had neither.",
+            _(". {kept} kept with a reason; {neither} had neither.").format(
+                kept=counted(values["kept"], "rate was", "rates were"),
+                neither=written(values["neither"]),
+            ),
         ),
     )
 
 
 DEFINITIONS = (
     (
-        "From",
-        "the onset of a reaction as the nurse gave it, or the moment a flag was "
-        "raised. A flag that a reaction raised is counted once, from the onset.",
+        _lazy("From"),
+        _lazy(
+            "the onset of a reaction as the nurse gave it, or the "
+            "moment a flag was raised. A flag that a reaction raised "
+            "is counted once, from the onset."
+        ),
     ),
     (
-        "To",
-        "the first reduction, pause or stop that is recorded as the answer to it, "
-        "read back from the pump.",
+        _lazy("To"),
+        _lazy(
+            "the first reduction, pause or stop that is recorded as "
+            "the answer to it, read back from the pump."
+        ),
     ),
     (
-        "Counted",
-        "reactions and flags while the pump ran, where the protocol called for a "
-        "reduction, a pause or a stop, or where the rate was lowered in answer. Rows "
-        "that were corrected or withdrawn since do not count; their corrections do.",
+        _lazy("Counted"),
+        _lazy(
+            "reactions and flags while the pump ran, where the "
+            "protocol called for a reduction, a pause or a stop, or "
+            "where the rate was lowered in answer. Rows that were "
+            "corrected or withdrawn since do not count; their "
+            "corrections do."
+        ),
     ),
     (
-        "Kept with a reason",
-        "the rate was kept against the flag and the reason is in the record. Neither: "
-        "answered by watching, ended, or not answered.",
+        _lazy("Kept with a reason"),
+        _lazy(
+            "the rate was kept against the flag and the reason is in "
+            "the record. Neither: answered by watching, ended, or not "
+            "answered."
+        ),
     ),
     (
-        "Median, 90th percentile",
-        "linear between the two nearest times in order (type 7 of Hyndman and Fan, "
-        "1996), of those after which the rate was lowered.",
+        _lazy("Median, 90th percentile"),
+        _lazy(
+            "linear between the two nearest times in order (type 7 of "
+            "Hyndman and Fan, 1996), of those after which the rate was "
+            "lowered."
+        ),
     ),
     (
-        "Small",
+        _lazy("Small"),
         f"under {SMALL} times: open mark, dashed, after the others and not ranked.",
     ),
 )

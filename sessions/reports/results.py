@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+from django.utils.translation import gettext as _
+
 Number = int | Decimal
 Value = Number | str | None
 
@@ -62,7 +64,10 @@ class Column:
         """The heads in a file, where each number has a column of its own."""
         if len(self.keys) == 1:
             return [self.title]
-        return [f"{self.title}, from", f"{self.title}, to"]
+        return [
+            _("{title}, from").format(title=self.title),
+            _("{title}, to").format(title=self.title),
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +119,7 @@ class Report:
     def heads(self) -> list[str]:
         """The heads of the file."""
         numbers = [head for column in self.columns for head in column.heads]
-        return [self.grouped, *numbers, "Note"]
+        return [self.grouped, *numbers, _("Note")]
 
     @property
     def file_rows(self) -> list[list[Value]]:

@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import Count, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models import (
     Clinic,
@@ -24,12 +26,29 @@ from sessions.models import (
 from sessions.reports.results import counted
 
 MONTHS = (
-    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
-    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+    *(
+        _lazy("Jan"),
+        _lazy("Feb"),
+        _lazy("Mar"),
+        _lazy("Apr"),
+        _lazy("May"),
+        _lazy("Jun"),
+    ),
+    *(
+        _lazy("Jul"),
+        _lazy("Aug"),
+        _lazy("Sep"),
+        _lazy("Oct"),
+        _lazy("Nov"),
+        _lazy("Dec"),
+    ),
 )
 OVER = (RateKind.STOP, RateKind.END)
 DOWN = (RateKind.REDUCE, RateKind.PAUSE, RateKind.STOP)
-FIRST_OR_LATER = {"first": "First infusion", "experienced": "Later infusion"}
+FIRST_OR_LATER = {
+    "first": _lazy("First infusion"),
+    "experienced": _lazy("Later infusion"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +81,7 @@ class Scope:
     @property
     def days(self) -> str:
         """`1 Nov 2025 to 31 Oct 2026`."""
-        return f"{day(self.first)} to {day(self.last)}"
+        return _("{first} to {last}").format(first=day(self.first), last=day(self.last))
 
     @property
     def zones(self) -> str:
@@ -209,11 +228,11 @@ def left_out(scope: Scope) -> tuple[str, ...]:
         for number, words in (
             (
                 found["cancelled"],
-                counted(found["cancelled"], "visit") + " cancelled before the start",
+                counted(found["cancelled"], "visit") + _(" cancelled before the start"),
             ),
             (
                 found["in_error"],
-                counted(found["in_error"], "visit") + " entered in error",
+                counted(found["in_error"], "visit") + _(" entered in error"),
             ),
         )
         if number
@@ -257,7 +276,7 @@ def group_of(infusion: Infusion, by: str, clinic: Clinic) -> Group:
         return Group((infusion.indication,), infusion.indication_name)
     if by == "experience":
         place = (infusion.experience != "first",)
-        return Group(place, FIRST_OR_LATER.get(infusion.experience, "Not recorded"))
+        return Group(place, FIRST_OR_LATER.get(infusion.experience, _("Not recorded")))
     if by == "month":
         year, month = infusion.month(clinic)
         return Group((year, month), f"{MONTHS[month - 1]} {year}")

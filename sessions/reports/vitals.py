@@ -7,6 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+
 from sessions.models import (
     Flag,
     FlagEvent,
@@ -49,21 +52,21 @@ SMALL = 50
 """Under so many sets a share is shown but not ranked."""
 
 GROUPINGS = {
-    "product": "Product",
-    "stage": "Part of the schedule",
-    "month": "Month of the start",
-    "indication": "Indication",
-    "experience": "First or later",
+    "product": _lazy("Product"),
+    "stage": _lazy("Part of the schedule"),
+    "month": _lazy("Month of the start"),
+    "indication": _lazy("Indication"),
+    "experience": _lazy("First or later"),
 }
 
 PARTS = {
-    Owed.FIRST: "First set after the start",
-    Owed.STEP: "Before a step up",
-    Owed.STEADY: "At a steady rate",
-    Owed.PAUSED: "While paused",
-    Owed.RECHECK: "Recheck after a flag",
-    Owed.END: "At the end",
-    Owed.DISCHARGE: "Before discharge",
+    Owed.FIRST: _lazy("First set after the start"),
+    Owed.STEP: _lazy("Before a step up"),
+    Owed.STEADY: _lazy("At a steady rate"),
+    Owed.PAUSED: _lazy("While paused"),
+    Owed.RECHECK: _lazy("Recheck after a flag"),
+    Owed.END: _lazy("At the end"),
+    Owed.DISCHARGE: _lazy("Before discharge"),
 }
 
 ENDINGS = (FlagEvent.Kind.SETTLED, FlagEvent.Kind.NOT_SETTLED, FlagEvent.Kind.CLOSED)
@@ -102,29 +105,29 @@ def count(scope: VitalsScope) -> Report:
     ]
     if scope.by not in IN_ORDER:
         rows = list(ranked(rows, "on_time_share"))
-    total = _row("All sets owed", everything, is_total=True)
-    words = counted(unread.visits, "infusion") + " whose protocol cannot be read"
+    total = _row(_("All sets owed"), everything, is_total=True)
+    words = counted(unread.visits, "infusion") + _(" whose protocol cannot be read")
     return Report(
         key="vitals",
-        title="Vital signs on time",
+        title=_("Vital signs on time"),
         headline=_headline(total),
         sentence=_sentence(total, len(owed)),
         left_out=(*left_out(scope), *([words] if unread.visits else [])),
         grouped=GROUPINGS[scope.by],
         columns=(
-            Column(title="Sets owed", keys=("of",)),
-            Column(title="On time", keys=("on_time",)),
-            Column(title="Late", keys=("late",)),
-            Column(title="Missed", keys=("missed",)),
-            Column(title="On time, %", keys=("on_time_share",), is_main=True),
-            Column(title="95 % interval", keys=("low", "high")),
-            Column(title="Late, %", keys=("late_share",)),
-            Column(title="Missed, %", keys=("missed_share",)),
-            Column(title="Still open", keys=("open",)),
+            Column(title=_("Sets owed"), keys=("of",)),
+            Column(title=_("On time"), keys=("on_time",)),
+            Column(title=_("Late"), keys=("late",)),
+            Column(title=_("Missed"), keys=("missed",)),
+            Column(title=_("On time, %"), keys=("on_time_share",), is_main=True),
+            Column(title=_("95 % interval"), keys=("low", "high")),
+            Column(title=_("Late, %"), keys=("late_share",)),
+            Column(title=_("Missed, %"), keys=("missed_share",)),
+            Column(title=_("Still open"), keys=("open",)),
         ),
         rows=(*rows, total) if everything else (),
         definitions=_definitions(unread.policies),
-        caution="Sets that fell due together are one set.",
+        caution=_("Sets that fell due together are one set."),
         is_found=bool(everything),
     )
 
@@ -152,7 +155,7 @@ def _row(label: str, tally: Mapping[Any, int], *, is_total: bool = False) -> Row
             part = wilson(number, of)
             values[key] = per_100(part.share) if part else None
     is_small = of < SMALL
-    note = "small" if is_total else "small, not ranked"
+    note = "small" if is_total else _("small, not ranked")
     return Row(
         label=label,
         values=values,
@@ -273,19 +276,26 @@ def _by_session(rows) -> Mapping[int, list[tuple]]:
 
 def _headline(total: Row) -> str:
     share = total.values.get("on_time_share")
-    return f"{written(share)} % on time" if share is not None else "None owed so far"
+    return (
+        _("{share} % on time").format(share=written(share))
+        if share is not None
+        else _("None owed so far")
+    )
 
 
 def _sentence(total: Row, visits: int):
     values = total.values
     begins = said(
-        "Of ",
+        _("Of "),
         strong(counted(values["of"], "set")),
-        f" of vital signs owed in {counted(visits, 'infusion')} started in the "
-        "period, ",
+        _(" of vital signs owed in {visits} started in the period, ").format(
+            visits=counted(visits, "infusion")
+        ),
     )
     ends = (
-        f" {written(values['open'])} can still be taken and are not in the shares."
+        _(" {open} can still be taken and are not in the shares.").format(
+            open=written(values["open"])
+        )
         if values["open"]
         else ""
     )
@@ -293,11 +303,18 @@ def _sentence(total: Row, visits: int):
         *begins,
         *said(
             strong(written(values["on_time"])),
-            " were taken on time: ",
+            _(" were taken on time: "),
             strong(f"{written(values.get('on_time_share'))} %"),
-            f" (95 % interval {written(values.get('low'))} to "
-            f"{written(values.get('high'))}). {written(values['late'])} were late, "
-            f"{written(values['missed'])} missed.{ends}",
+            _(
+                " (95 % interval {get} to {get2}). {late} were late, "
+                "{missed} missed.{ends}"
+            ).format(
+                get=written(values.get("low")),
+                get2=written(values.get("high")),
+                late=written(values["late"]),
+                missed=written(values["missed"]),
+                ends=ends,
+            ),
         ),
     )
 
@@ -305,42 +322,61 @@ def _sentence(total: Row, visits: int):
 def _definitions(policies: tuple[Policy, ...]) -> tuple[tuple[str, str], ...]:
     return (
         (
-            "Owed",
-            "what the chart showed as due next, by the protocol the infusion was "
-            f"started with ({_schedules(policies)}): first set, before each step up, "
-            "at a steady rate, while paused, rechecks after flags, at the end and "
-            "before discharge. The baseline is held by the gate to the start and not "
-            "counted.",
-        ),
-        ("On time", f"a complete set, taken at most {_late(policies)} after its time."),
-        ("Late", "taken after that, before the next one was due."),
-        (
-            "Missed",
-            "the next one fell due, or the visit moved on (paused, ended, discharged), "
-            "and no complete set had been taken.",
+            _("Owed"),
+            _(
+                "what the chart showed as due next, by the protocol the "
+                "infusion was started with ({policies}): first set, before "
+                "each step up, at a steady rate, while paused, rechecks "
+                "after flags, at the end and before discharge. The "
+                "baseline is held by the gate to the start and not counted."
+            ).format(policies=_schedules(policies)),
         ),
         (
-            "Complete",
-            "blood pressure, pulse, respiration, oxygen saturation and temperature. A "
-            "set counts at the time it was taken, also when it was written down later; "
-            "sets corrected or withdrawn since do not count.",
+            _("On time"),
+            _("a complete set, taken at most {policies} after its time.").format(
+                policies=_late(policies)
+            ),
+        ),
+        (_("Late"), _("taken after that, before the next one was due.")),
+        (
+            _("Missed"),
+            _(
+                "the next one fell due, or the visit moved on (paused, "
+                "ended, discharged), and no complete set had been taken."
+            ),
         ),
         (
-            "Not counted",
-            "a set owed that fell away before it was late, and a set that nothing "
-            "asked for; both move the schedule on, as on the chart. After 24 hours "
-            "without any entry a visit owes nothing more.",
+            _("Complete"),
+            _(
+                "blood pressure, pulse, respiration, oxygen saturation and "
+                "temperature. A set counts at the time it was taken, also "
+                "when it was written down later; sets corrected or "
+                "withdrawn since do not count."
+            ),
         ),
-        ("95 % interval", "Wilson score interval (1927), of the share on time."),
         (
-            "Small",
-            f"under {SMALL} sets: open mark, dashed, after the others, unranked.",
+            _("Not counted"),
+            _(
+                "a set owed that fell away before it was late, and a set "
+                "that nothing asked for; both move the schedule on, as on "
+                "the chart. After 24 hours without any entry a visit owes "
+                "nothing more."
+            ),
+        ),
+        (_("95 % interval"), _("Wilson score interval (1927), of the share on time.")),
+        (
+            _("Small"),
+            _(
+                "under {SMALL} sets: open mark, dashed, after the others, unranked."
+            ).format(SMALL=SMALL),
         ),
     )
 
 
 def _schedules(policies: tuple[Policy, ...]) -> str:
-    return ", ".join(dict.fromkeys(policy.label for policy in policies)) or "none yet"
+    return ", ".join(dict.fromkeys(policy.label for policy in policies)) or _(
+        "none yet"
+    )
 
 
 def _late(policies: tuple[Policy, ...]) -> str:
@@ -348,4 +384,4 @@ def _late(policies: tuple[Policy, ...]) -> str:
         {policy.monitoring.schedule.late_after_minutes.value for policy in policies}
     )
     words = " or ".join(plain(value) for value in minutes) or plain(Decimal(0))
-    return f"{words} minutes"
+    return _("{words} minutes").format(words=words)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from sessions.rules.findings import Finding
+from sessions.rules.language import inside, say
 from sessions.rules.news2 import News2, News2Refused, known_parts, news2
 from sessions.rules.policy import MonitoringPolicy, Notice, Policy
 from sessions.rules.reactions import ANY, Symptom, reaction_findings
@@ -177,11 +178,11 @@ def _signs_text(chart: Chart, monitoring: MonitoringPolicy, crossing: Crossing) 
         return ""
     asked = monitoring.signs[group]
     names = dict.fromkeys(
-        chart.labels.get(symptom.reaction, symptom.reaction).lower()
+        inside(say(chart.labels.get(symptom.reaction, symptom.reaction)))
         for symptom in chart.symptoms
         if symptom.reaction in asked or ANY in asked
     )
-    return f", with {', '.join(names)}"
+    return say(", with {names}", names=", ".join(names))
 
 
 def _notice_finding(
@@ -191,7 +192,7 @@ def _notice_finding(
         rule=notice.rule,
         action=notice.act.action,
         because=because,
-        calls_for=notice.act.calls_for,
+        calls_for=say(notice.act.calls_for),
         source=notice.source,
         missing=missing,
         series=notice.rule,
@@ -218,7 +219,9 @@ def _missing_findings(
         )
     )
     if missing:
-        yield _notice_finding(notice, f"{notice.because}: {in_words(missing)}", missing)
+        yield _notice_finding(
+            notice, f"{say(notice.because)}: {in_words(missing)}", missing
+        )
 
 
 def _timing_findings(chart: Chart, monitoring: MonitoringPolicy) -> Iterable[Finding]:
@@ -230,14 +233,20 @@ def _timing_findings(chart: Chart, monitoring: MonitoringPolicy) -> Iterable[Fin
         meant = monitoring.signs.get(rule.reaction, frozenset({rule.reaction}))
         concerned = present if ANY in meant else present & meant
         if concerned and chart.minutes_since_end <= rule.within_hours * 60:
-            names = ", ".join(chart.labels.get(key, key) for key in sorted(concerned))
+            names = ", ".join(
+                say(chart.labels.get(key, key)) for key in sorted(concerned)
+            )
             yield Finding(
                 rule=rule.rule,
                 action=rule.act.action,
-                because=f"{names}, within {rule.within_hours} h of the end",
-                calls_for=rule.act.calls_for,
+                because=say(
+                    "{names}, within {within_hours} h of the end",
+                    names=names,
+                    within_hours=rule.within_hours,
+                ),
+                calls_for=say(rule.act.calls_for),
                 source=rule.source,
-                note=rule.note,
+                note=say(rule.note),
                 series=f"timing {rule.reaction}",
                 recheck_minutes=rule.act.recheck_minutes,
                 escalates_minutes=rule.act.escalates_minutes,
@@ -247,4 +256,4 @@ def _timing_findings(chart: Chart, monitoring: MonitoringPolicy) -> Iterable[Fin
 
 def _lot_findings(chart: Chart, notice: Notice) -> Iterable[Finding]:
     if chart.new_lot and chart.phase is Phase.INFUSING:
-        yield _notice_finding(notice, notice.because)
+        yield _notice_finding(notice, say(notice.because))

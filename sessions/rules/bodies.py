@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from sessions.rules.dosing import bmi
+from sessions.rules.language import say
 from sessions.rules.quantities import exact, plain
 
 LB_FOR_KG = (Fraction("2.0"), Fraction("2.4"))
@@ -73,23 +74,36 @@ def weight_questions(
     )
     if not low <= weight_kg <= high:
         asked.append(
-            f"{plain(weight_kg)} kg is unusual at {years} years "
-            f"(usual {plain(low)} to {plain(high)} kg)."
+            say(
+                "{weight_kg} kg is unusual at {years} years (usual {low} "
+                "to {high} kg).",
+                weight_kg=plain(weight_kg),
+                years=years,
+                low=plain(low),
+                high=plain(high),
+            )
         )
     elif height_cm is not None and years >= ADULT_YEARS:
         index = bmi(weight_kg, height_cm)
         if not USUAL_BMI[0] <= index <= USUAL_BMI[1]:
             asked.append(
-                f"With a height of {plain(height_cm)} cm this is a BMI of "
-                f"{plain(index, 1)}."
+                say(
+                    "With a height of {height_cm} cm this is a BMI of {index}.",
+                    height_cm=plain(height_cm),
+                    index=plain(index, 1),
+                )
             )
     return asked
 
 
 def _compared(weight_kg: Decimal, last_kg: Decimal, most: Decimal) -> list[str]:
-    both = f"{plain(weight_kg)} kg, last {plain(last_kg)} kg"
+    both = say(
+        "{weight_kg} kg, last {last_kg} kg",
+        weight_kg=plain(weight_kg),
+        last_kg=plain(last_kg),
+    )
     if looks_like_pounds(weight_kg, last_kg):
-        return [f"{both}: is this lb or kg? Only kg may be entered."]
+        return [say("{both}: is this lb or kg? Only kg may be entered.", both=both)]
     change = change_percent(weight_kg, last_kg)
     if abs(change) >= most:
         word = "more" if change > 0 else "less"
@@ -104,11 +118,19 @@ def height_questions(
     asked = []
     low, high = ADULT_HEIGHT_CM
     if years >= ADULT_YEARS and not low <= height_cm <= high:
-        asked.append(f"{plain(height_cm)} cm is unusual for an adult.")
+        asked.append(
+            say("{height_cm} cm is unusual for an adult.", height_cm=plain(height_cm))
+        )
     if last_cm is None:
         return asked
     change = height_cm - last_cm
     shrunk = years < ADULT_YEARS and change < -1
     if shrunk or (years >= ADULT_YEARS and abs(change) > ADULT_GROWTH_CM):
-        asked.append(f"{plain(height_cm)} cm, last {plain(last_cm)} cm.")
+        asked.append(
+            say(
+                "{height_cm} cm, last {last_cm} cm.",
+                height_cm=plain(height_cm),
+                last_cm=plain(last_cm),
+            )
+        )
     return asked

@@ -18,6 +18,7 @@ from sessions.rules.dosing_policy import (
     RoundingPolicy,
 )
 from sessions.rules.labels import Indication
+from sessions.rules.language import phrase, say
 from sessions.rules.quantities import Number, exact, plain, to_decimal
 from sessions.rules.sources import Source
 from sessions.rules.vials import VialSet, vial_sets
@@ -88,6 +89,14 @@ class WeightOption:
         return None if self.exact_kg is None else to_decimal(self.exact_kg)
 
 
+WEIGHTS = {
+    "actual": phrase("actual weight"),
+    "ideal": phrase("ideal weight"),
+    "adjusted": phrase("adjusted weight"),
+    "adjusted_if_obese": phrase("adjusted weight"),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DosingWeight:
     """The weight that dose and rate are computed from, and the ones not chosen."""
@@ -142,15 +151,24 @@ def dosing_weight(
     """
     wanted = basis or policy.basis.value
     if wanted not in POLICY_BASES:
-        raise DosingError("weight_basis", f"Use one of {', '.join(BASES)}.")
+        raise DosingError(
+            "weight_basis", say("Use one of {known}.", known=", ".join(BASES))
+        )
     if wanted != "actual" and not _excluded(body, policy):
         _require_height_and_sex(body)
     options, lines = _weight_options(body, policy)
     chosen, because = _choose(wanted, body, policy, options)
     kg, refused = chosen.exact_kg, ""
     if kg is None:
-        refused = f"{wanted} weight not used: {chosen.excluded_because}"
-        because = f"actual weight, because {chosen.excluded_because}"
+        refused = say(
+            "{weight} not used: {excluded_because}",
+            weight=say(WEIGHTS[wanted]),
+            excluded_because=chosen.excluded_because,
+        )
+        because = say(
+            "actual weight, because {excluded_because}",
+            excluded_because=chosen.excluded_because,
+        )
         chosen, kg = options[0], exact(body.weight_kg)
     index = bmi(body.weight_kg, body.height_cm) if body.height_cm else None
     return DosingWeight(
@@ -167,20 +185,22 @@ def dosing_weight(
 
 def _require_height_and_sex(body: Body) -> None:
     if body.height_cm is None:
-        raise DosingError("height", "The dosing weight needs the height in cm.")
+        raise DosingError("height", say("The dosing weight needs the height in cm."))
     if body.sex not in DEVINE_BASE_KG:
-        raise DosingError("sex", "The dosing weight needs the sex: female or male.")
+        raise DosingError(
+            "sex", say("The dosing weight needs the sex: female or male.")
+        )
 
 
 def _excluded(body: Body, policy: DosingWeightPolicy) -> str:
     """Why only the actual weight may be used; empty when the others may be too."""
     if body.age_years is not None and body.age_years < policy.min_age_years.value:
-        return f"under {plain(policy.min_age_years.value)} years"
+        return say("under {value} years", value=plain(policy.min_age_years.value))
     if body.pregnant:
         return "pregnant"
     height = body.height_cm
     if height is not None and height < policy.min_height_cm.value:
-        return f"shorter than {plain(policy.min_height_cm.value)} cm"
+        return say("shorter than {value} cm", value=plain(policy.min_height_cm.value))
     return ""
 
 
@@ -191,25 +211,25 @@ def _weight_options(
     actual = WeightOption(basis="actual", exact_kg=exact(body.weight_kg))
     because = _excluded(body, policy)
     if not because and (body.height_cm is None or body.sex not in DEVINE_BASE_KG):
-        because = "height or sex not known"
+        because = say("height or sex not known")
     if because or body.height_cm is None or body.sex is None:
         return (actual, *_without("ideal", "adjusted", because=because)), ()
     ideal = ideal_weight_kg(body.height_cm, body.sex)
     ideal_line = Line(
-        name="Ideal weight (Devine)",
+        name=say("Ideal weight (Devine)"),
         arithmetic=f"{plain(to_decimal(DEVINE_BASE_KG[body.sex]))} + 2.3 × "
         f"({plain(body.height_cm)} ÷ 2.54 − 60)",
         result=to_decimal(ideal),
         unit="kg",
     )
     if ideal > body.weight_kg:
-        because = "lighter than ideal weight"
+        because = say("lighter than ideal weight")
         return (actual, *_without("ideal", "adjusted", because=because)), (ideal_line,)
     factor = policy.excess_factor.value
     adjusted = adjusted_weight_kg(body.weight_kg, ideal, factor)
     shown_ideal = plain(to_decimal(ideal))
     adjusted_line = Line(
-        name="Adjusted weight",
+        name=say("Adjusted weight"),
         arithmetic=f"{shown_ideal} + {plain(factor)} × "
         f"({plain(body.weight_kg)} − {shown_ideal})",
         result=to_decimal(adjusted),
@@ -237,23 +257,29 @@ def _choose(
 ) -> tuple[WeightOption, str]:
     by_basis = {option.basis: option for option in options}
     if wanted != "adjusted_if_obese":
-        return by_basis[wanted], f"{wanted} weight"
+        return by_basis[wanted], say(WEIGHTS[wanted])
     ideal = by_basis["ideal"].exact_kg
     if ideal is None or body.height_cm is None:
-        return by_basis["actual"], "actual weight"
+        return by_basis["actual"], say("actual weight")
     index = bmi(body.weight_kg, body.height_cm)
     percent = exact(body.weight_kg) * 100 / ideal
     if index >= policy.obese_bmi.value:
         return by_basis["adjusted"], (
-            f"adjusted weight: BMI {plain(index, 1)} is "
-            f"{plain(policy.obese_bmi.value)} or more"
+            say(
+                "adjusted weight: BMI {index} is {value} or more",
+                index=plain(index, 1),
+                value=plain(policy.obese_bmi.value),
+            )
         )
     if percent > policy.obese_percent_of_ideal.value:
         return by_basis["adjusted"], (
-            f"adjusted weight: {plain(percent, 1)} % of ideal weight, more than "
-            f"{plain(policy.obese_percent_of_ideal.value)} %"
+            say(
+                "adjusted weight: {percent} % of ideal weight, more than {value} %",
+                percent=plain(percent, 1),
+                value=plain(policy.obese_percent_of_ideal.value),
+            )
         )
-    return by_basis["actual"], "actual weight: not obese by the policy"
+    return by_basis["actual"], say("actual weight: not obese by the policy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,8 +307,10 @@ class _Published:
         """The span in words: "0.2 to 0.8 g/kg"."""
         if self.low == self.high:
             return f"{plain(self.high)} {self.unit}"
-        span = f"{plain(self.low)} to" if self.low else "up to"
-        return f"{span} {plain(self.high)} {self.unit}"
+        high = f"{plain(self.high)} {self.unit}"
+        if self.low:
+            return say("{low} to {high}", low=plain(self.low), high=high)
+        return say("up to {high}", high=high)
 
 
 def range_check(
@@ -309,26 +337,46 @@ def range_check(
         return RangeCheck(
             level="hard",
             code="dose_above_ceiling",
-            text=f"{shown_dose} is above the ceiling of {plain(hard)} {unit}, "
-            f"{plain(factor.value)} times the highest of the published "
-            f"{published.text}.",
+            text=say(
+                "{shown_dose} is above the ceiling of {hard} {unit}, "
+                "{value} times the highest of the published {words}.",
+                shown_dose=shown_dose,
+                hard=plain(hard),
+                unit=unit,
+                value=plain(factor.value),
+                words=published.text,
+            ),
             source=factor.source,
         )
     level, code = "warning", "dose_in_range"
     if value < published.low:
-        code, where = "dose_below_range", f"below the published range {published.text}"
+        code, where = (
+            "dose_below_range",
+            say("below the published range {words}", words=published.text),
+        )
     elif value > published.high:
-        code, where = "dose_above_range", f"above the published range {published.text}"
+        code, where = (
+            "dose_above_range",
+            say("above the published range {words}", words=published.text),
+        )
     elif published.most_a_day and exact(g_per_kg) / days > published.most_a_day:
         code = "dose_per_day_above_range"
-        where = f"more than the published {plain(published.most_a_day)} g/kg a day"
-        shown_dose = f"{plain(exact(g_per_kg) / days)} g/kg a day"
+        where = say(
+            "more than the published {most_a_day} g/kg a day",
+            most_a_day=plain(published.most_a_day),
+        )
+        shown_dose = say(
+            "{g_per_kg} g/kg a day", g_per_kg=plain(exact(g_per_kg) / days)
+        )
     else:
-        level, where = "ok", f"within the published range {published.text}"
+        level, where = (
+            "ok",
+            say("within the published range {words}", words=published.text),
+        )
     return RangeCheck(
         level=level,
         code=code,
-        text=f"{shown_dose} is {where}.",
+        text=say("{shown_dose} is {where}.", shown_dose=shown_dose, where=where),
         source=published.source,
     )
 
@@ -362,15 +410,23 @@ def _unsourced(
         return RangeCheck(
             level="hard",
             code="dose_above_ceiling",
-            text=f"{plain(total)} g/kg is above {plain(most.value)} g/kg, the most "
-            f"that can be ordered for {indication.name}: no dose is published.",
+            text=say(
+                "{total} g/kg is above {value} g/kg, the most that can be "
+                "ordered for {name}: no dose is published.",
+                total=plain(total),
+                value=plain(most.value),
+                name=say(indication.name),
+            ),
             source=most.source,
         )
     return RangeCheck(
         level="warning",
         code="investigational_no_sourced_dose",
-        text=f"{indication.name}: investigational: no sourced dose. The dose is the "
-        "prescriber's own and needs a reason.",
+        text=say(
+            "{name}: investigational: no sourced dose. The dose is the "
+            "prescriber's own and needs a reason.",
+            name=say(indication.name),
+        ),
         source=indication.regimens[0].source,
     )
 
@@ -385,12 +441,12 @@ class Ordered:
 
     def __post_init__(self) -> None:
         if (self.g_per_kg is None) == (self.total_g is None):
-            raise DosingError("dose", "Give the dose per kilogram or in grams.")
+            raise DosingError("dose", say("Give the dose per kilogram or in grams."))
         value = self.total_g if self.g_per_kg is None else self.g_per_kg
         if value is None or value <= 0:
-            raise DosingError("dose", "The dose must be more than 0.")
+            raise DosingError("dose", say("The dose must be more than 0."))
         if self.days < 1:
-            raise DosingError("days", "The course needs at least one day.")
+            raise DosingError("days", say("The course needs at least one day."))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -434,8 +490,12 @@ def dose(
     if ordered.days > 1:
         lines.append(
             Line(
-                name="Dose a day",
-                arithmetic=f"{plain(to_decimal(course_g))} g ÷ {ordered.days} days",
+                name=say("Dose a day"),
+                arithmetic=say(
+                    "{course_g} g ÷ {days} days",
+                    course_g=plain(to_decimal(course_g)),
+                    days=ordered.days,
+                ),
                 result=to_decimal(calculated),
                 unit="g",
             )
@@ -467,7 +527,7 @@ def _course_grams(
     if ordered.g_per_kg is not None:
         grams = exact(ordered.g_per_kg) * weight.exact_kg
         line = Line(
-            name="Dose of the course",
+            name=say("Dose of the course"),
             arithmetic=f"{plain(ordered.g_per_kg)} g/kg × {plain(weight.kg)} kg",
             result=to_decimal(grams),
             unit="g",
@@ -475,7 +535,7 @@ def _course_grams(
         return grams, [line]
     grams = exact(ordered.total_g or 0)
     line = Line(
-        name="Fixed dose of the course, per kilogram",
+        name=say("Fixed dose of the course, per kilogram"),
         arithmetic=f"{plain(grams)} g ÷ {plain(weight.kg)} kg",
         result=to_decimal(grams / weight.exact_kg),
         unit="g/kg",
@@ -488,11 +548,19 @@ def _rounding_line(chosen: VialSet, policy: RoundingPolicy) -> Line:
     change = plain(chosen.difference_percent, 1)
     if chosen.given_g == chosen.calculated_g:
         change = "0"
-    waste = f", waste {plain(chosen.waste_g)} g" if chosen.waste_g else ""
+    waste = (
+        say(", waste {waste_g} g", waste_g=plain(chosen.waste_g))
+        if chosen.waste_g
+        else ""
+    )
     return Line(
-        name=f"Given a day (vials {vials} g{waste})",
-        arithmetic=f"{plain(chosen.calculated_g)} g, {change} % "
-        f"(limit {plain(policy.dose_limit_percent.value)} %)",
+        name=say("Given a day (vials {vials} g{waste})", vials=vials, waste=waste),
+        arithmetic=say(
+            "{calculated_g} g, {change} % (limit {value} %)",
+            calculated_g=plain(chosen.calculated_g),
+            change=change,
+            value=plain(policy.dose_limit_percent.value),
+        ),
         result=chosen.given_g,
         unit="g",
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+from sessions.rules.language import phrase, say
 from sessions.rules.sources import Source
 
 REGIONS = {"us": "us", "eu": "eu", "uk": "eu", "au": "au", "ca": "ca"}
@@ -19,7 +20,7 @@ all regions, or else its lowest stated maximum.
 SAME_LABEL_AS = {"cvid": "pi"}
 """Indications that labels name inside another: CVID inside primary immunodeficiency."""
 
-IN_WORDS = {"pi": "primary immunodeficiency"}
+IN_WORDS = {"pi": phrase("primary immunodeficiency")}
 """What a reader calls those broader indications."""
 
 ANY = "any"
@@ -178,7 +179,7 @@ class Product:
         if self.withdrawn:
             return self.withdrawn
         if not any(rates.use == "ladder" for rates in self.rates):
-            return "The catalogue has no infusion rates for this product."
+            return say("The catalogue has no infusion rates for this product.")
         return ""
 
     @property
@@ -310,7 +311,7 @@ def label_for(
     return LabelLookup(
         steps=steps,
         gives_steps=gives_steps,
-        stated=not because.startswith("not stated"),
+        stated=_find(product, "ladder", indication_key, region)[0] is not None,
         because=because,
         at_risk=at_risk.maximum if at_risk and wants_at_risk else None,
         at_risk_is_label=at_risk.is_label if at_risk else True,
@@ -323,12 +324,28 @@ def label_for(
 def _places(indication_key: str, region: str) -> Iterator[tuple[str, str, str]]:
     """The label rows to look at, in order: region, indication, words for the reader."""
     region = REGIONS[region]
-    yield region, indication_key, f"label for this indication ({region.upper()})"
+    yield (
+        region,
+        indication_key,
+        say("label for this indication ({region})", region=region.upper()),
+    )
     if indication_key in SAME_LABEL_AS:
         broader = SAME_LABEL_AS[indication_key]
-        yield region, broader, f"label for {IN_WORDS[broader]} ({region.upper()})"
-    yield region, DEFAULT, f"label for all indications ({region.upper()})"
-    yield ANY, DEFAULT, "label for all indications"
+        yield (
+            region,
+            broader,
+            say(
+                "label for {indication} ({region})",
+                indication=say(IN_WORDS[broader]),
+                region=region.upper(),
+            ),
+        )
+    yield (
+        region,
+        DEFAULT,
+        say("label for all indications ({region})", region=region.upper()),
+    )
+    yield ANY, DEFAULT, say("label for all indications")
 
 
 def _find(
@@ -350,13 +367,19 @@ def _ladder_rates(
         return rates, because
     stated = [rates for rates in product.rates if rates.use == "ladder"]
     if not stated:
-        raise LabelError(f"{product.brand}: the catalogue has no infusion rates.")
+        raise LabelError(
+            say("{brand}: the catalogue has no infusion rates.", brand=product.brand)
+        )
     lowest = min(
         stated, key=lambda r: (r.steps[-1].ml_per_kg_h, r.steps[0].ml_per_kg_h)
     )
     return lowest, (
-        "not stated for this indication: the product's lowest stated maximum "
-        f"({lowest.indication_key}, {lowest.region.upper()})"
+        say(
+            "not stated for this indication: the product's lowest "
+            "stated maximum ({indication_key}, {region})",
+            indication_key=lowest.indication_key,
+            region=lowest.region.upper(),
+        )
     )
 
 

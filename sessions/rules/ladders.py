@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from sessions.rules.dosing_policy import DosingError, DosingPolicy, LadderPolicy
 from sessions.rules.labels import LabelLookup, LabelStep, Product
+from sessions.rules.language import say
 from sessions.rules.quantities import (
     MINUTES_PER_HOUR,
     Number,
@@ -100,7 +101,7 @@ def ceiling(
     if at_risk:
         limits.append(_risk_limit(label, product, policy))
     if label.prior_reaction is not None:
-        text = "label: after an earlier reaction"
+        text = say("label: after an earlier reaction")
         limits.append(_step_limit("risk_cap", label.prior_reaction, text))
     if tolerance is not None:
         limits.append(tolerance)
@@ -130,7 +131,11 @@ def _label_limit(label: LabelLookup) -> Limit:
 def _risk_limit(label: LabelLookup, product: Product, policy: DosingPolicy) -> Limit:
     if label.at_risk is not None:
         is_label = label.at_risk_is_label
-        text = "label: patients at risk" if is_label else "order set: patients at risk"
+        text = (
+            say("label: patients at risk")
+            if is_label
+            else say("order set: patients at risk")
+        )
         return _step_limit("risk_cap", label.at_risk, text, policy=not is_label)
     cap = policy.ceiling.at_risk_mg_per_kg_min
     return Limit(
@@ -138,7 +143,7 @@ def _risk_limit(label: LabelLookup, product: Product, policy: DosingPolicy) -> L
         exact_ml_per_kg_h=ml_per_kg_h(
             cap.value, "mg/kg/min", weight_kg=1, g_per_100ml=product.g_per_100ml
         ),
-        text="the clinic's cap for patients at risk, as the label gives no figure",
+        text=say("the clinic's cap for patients at risk, as the label gives no figure"),
         source=cap.source,
         from_policy=True,
     )
@@ -151,7 +156,7 @@ def _clinic_limits(policy: DosingPolicy, weight_kg: Number) -> Iterator[Limit]:
         yield Limit(
             kind="clinic_cap",
             exact_ml_per_kg_h=exact(per_kg.value),
-            text="clinic's highest rate per kilogram",
+            text=say("clinic's highest rate per kilogram"),
             source=per_kg.source,
             from_policy=True,
         )
@@ -159,7 +164,9 @@ def _clinic_limits(policy: DosingPolicy, weight_kg: Number) -> Iterator[Limit]:
         yield Limit(
             kind="clinic_cap",
             exact_ml_per_kg_h=exact(per_hour.value) / exact(weight_kg),
-            text=f"clinic's highest rate, {plain(per_hour.value)} mL/h",
+            text=say(
+                "clinic's highest rate, {value} mL/h", value=plain(per_hour.value)
+            ),
             source=per_hour.source,
             from_policy=True,
         )
@@ -284,7 +291,7 @@ def ladder(
         pump = pump_rate(rate.exact_ml_per_kg_h, weight_kg, resolution)
         if pump == 0:
             raise DosingError(
-                "weight", "The first rate is below the pump's resolution."
+                "weight", say("The first rate is below the pump's resolution.")
             )
         last = step == len(rates)
         minutes = (total - run) * MINUTES_PER_HOUR / exact(pump)

@@ -11,6 +11,7 @@ from functools import cache
 
 from sessions.rules.documents import Fields
 from sessions.rules.findings import Finding, Priority
+from sessions.rules.language import say
 from sessions.rules.sources import Setting, Source
 from sessions.rules.thresholds import Act, Phase
 
@@ -132,7 +133,7 @@ def _owed(course: Course, schedule: Schedule) -> Iterable[Due]:
         yield Due(
             owed=Owed.RECHECK,
             at=_recheck_at(recheck, course, schedule),
-            why="recheck after a flag",
+            why=say("recheck after a flag"),
             source=schedule.paused_minutes.source,
         )
     match course.phase:
@@ -160,7 +161,7 @@ def _owed_while_running(
         yield Due(
             owed=Owed.FIRST,
             at=since + span(first),
-            why=f"{first.value} minutes after the start",
+            why=say("{value} minutes after the start", value=first.value),
             source=first.source,
         )
     if course.step_due_at is not None:
@@ -169,14 +170,14 @@ def _owed_while_running(
             yield Due(
                 owed=Owed.STEP,
                 at=course.step_due_at,
-                why="before the step up",
+                why=say("before the step up"),
                 source=before.source,
             )
     steady = schedule.steady_minutes
     yield Due(
         owed=Owed.STEADY,
         at=max(course.last_set() or since, since) + span(steady),
-        why=f"every {steady.value} minutes at a steady rate",
+        why=say("every {value} minutes at a steady rate", value=steady.value),
         source=steady.source,
     )
 
@@ -188,7 +189,7 @@ def _owed_while_paused(
     yield Due(
         owed=Owed.PAUSED,
         at=max(course.last_set() or paused_at, paused_at) + span(paused),
-        why=f"every {paused.value} minutes while paused",
+        why=say("every {value} minutes while paused", value=paused.value),
         source=paused.source,
     )
 
@@ -202,7 +203,7 @@ def _owed_after_end(
         yield Due(
             owed=Owed.END,
             at=ended_at,
-            why="at the end of the infusion",
+            why=say("at the end of the infusion"),
             source=schedule.observation_minutes.source,
         )
     until = course.observe_until
@@ -210,7 +211,7 @@ def _owed_after_end(
         yield Due(
             owed=Owed.DISCHARGE,
             at=until,
-            why="once before discharge",
+            why=say("once before discharge"),
             source=schedule.observation_minutes.source,
         )
 
@@ -261,7 +262,11 @@ def time_findings(
             Finding(
                 rule=rules.overdue_rule,
                 action=rules.overdue.action,
-                because=f"Vital signs {minutes} minutes late ({due.why})",
+                because=say(
+                    "Vital signs {minutes} minutes late ({why})",
+                    minutes=minutes,
+                    why=due.why,
+                ),
                 calls_for=rules.overdue.calls_for,
                 source=due.source,
                 series="time vitals",
@@ -275,7 +280,10 @@ def time_findings(
                 Finding(
                     rule=rules.step_rule,
                     action=rules.step.action,
-                    because=f"This step has run {minutes} minutes past its time",
+                    because=say(
+                        "This step has run {minutes} minutes past its time",
+                        minutes=minutes,
+                    ),
                     calls_for=rules.step.calls_for,
                     source=schedule.step_overdue_minutes.source,
                     series="time step",
@@ -327,14 +335,16 @@ def may_go(criteria: Iterable[Criterion]) -> bool:
 
 def _observed_long_enough(departure: Departure) -> Criterion:
     needed = departure.observe_minutes
-    met, because = False, "The infusion has not ended"
+    met, because = False, say("The infusion has not ended")
     if departure.ended_at is not None:
         minutes = int((departure.at - departure.ended_at).total_seconds() // 60)
         met = departure.at >= departure.ended_at + span(needed)
-        because = f"{minutes} of {needed.value} minutes observed"
+        because = say(
+            "{minutes} of {value} minutes observed", minutes=minutes, value=needed.value
+        )
     return Criterion(
         rule="D-01",
-        text=f"Observed for {needed.value} minutes after the end",
+        text=say("Observed for {value} minutes after the end", value=needed.value),
         met=met,
         because=because,
         source=needed.source,
@@ -346,20 +356,24 @@ def _last_set_in_window(departure: Departure, schedule: Schedule) -> Criterion:
     last, found = departure.last_set_at, departure.last_set_findings
     met = False
     if departure.ended_at is None or last is None or last < departure.ended_at:
-        because = "No complete set since the end"
+        because = say("No complete set since the end")
     elif last < departure.ended_at + span(departure.observe_minutes) - span(
         schedule.discharge_set_minutes
     ):
-        because = "The last set is from early in the observation"
+        because = say("The last set is from early in the observation")
     elif found is None:
-        because = "CHECK NOT DONE on the last set"
+        because = say("CHECK NOT DONE on the last set")
     elif loud := [f for f in found if f.priority in (Priority.HIGH, Priority.MEDIUM)]:
-        because = f"The last set raised {loud[0].rule}: {loud[0].because}"
+        because = say(
+            "The last set raised {rule}: {because}",
+            rule=loud[0].rule,
+            because=loud[0].because,
+        )
     else:
-        met, because = True, "The last set is complete and within its limits"
+        met, because = True, say("The last set is complete and within its limits")
     return Criterion(
         rule="D-02",
-        text="A complete set before discharge, within limits",
+        text=say("A complete set before discharge, within limits"),
         met=met,
         because=because,
         source=schedule.discharge_set_minutes.source,
@@ -373,8 +387,8 @@ def _no_open_flag(departure: Departure, schedule: Schedule) -> Criterion:
     )
     return Criterion(
         rule="D-03",
-        text="No open flag of high or medium priority",
+        text=say("No open flag of high or medium priority"),
         met=count <= schedule.discharge_open_flags.value,
-        because=f"{count} open" if count else "None open",
+        because=say("{count} open", count=count) if count else say("None open"),
         source=schedule.discharge_open_flags.source,
     )

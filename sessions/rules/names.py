@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
+from sessions.rules.language import say
+
 NEAR = 2
 """Names this many slips of a key apart, or fewer, count as similar (hazard H1).
 
@@ -98,15 +100,15 @@ def similar(one: Named, other: Named) -> str:
     other_family, other_given = folded(other.family_name), folded(other.given_names)
     same_birth = one.birth_date == other.birth_date
     if (family, given) == (other_family, other_given):
-        return "same name and birth date" if same_birth else "same name"
+        return say("same name and birth date") if same_birth else say("same name")
     if (family, given) == (other_given, other_family):
-        return "surname and given name swapped"
+        return say("surname and given name swapped")
     if _near(family, given, other_family, other_given):
-        words = "almost the same name"
-        return f"{words} and same birth date" if same_birth else words
+        words = say("almost the same name")
+        return say("{words} and same birth date", words=words) if same_birth else words
     if same_birth and family == other_family:
-        return "same surname and birth date"
-    return "same birth date" if same_birth else ""
+        return say("same surname and birth date")
+    return say("same birth date") if same_birth else ""
 
 
 def _near(family: str, given: str, other_family: str, other_given: str) -> bool:

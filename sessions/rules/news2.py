@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sessions.rules.documents import Fields
+from sessions.rules.language import say
 from sessions.rules.sources import Source
 from sessions.rules.vitals import CONSCIOUSNESS, VitalSet
 
@@ -161,7 +162,7 @@ def news2(
     A part that was not measured never counts as 0.
     """
     if age_years < chart.age_from:
-        return News2Refused(reason=f"under {chart.age_from}")
+        return News2Refused(reason=say("under {age_from}", age_from=chart.age_from))
     if pregnant:
         return News2Refused(reason="pregnancy")
     needed = PARTS.values()
@@ -169,7 +170,10 @@ def news2(
         name for name in needed if vitals is None or getattr(vitals, name) is None
     )
     if missing:
-        return News2Refused(reason=f"missing: {', '.join(missing)}", missing=missing)
+        return News2Refused(
+            reason=say("missing: {missing}", missing=", ".join(missing)),
+            missing=missing,
+        )
     parts = known_parts(vitals, chart)
     return News2(
         total=sum(parts.values()),

@@ -13,6 +13,7 @@ from typing import Any
 
 from sessions.rules.dosing import Dose, DosingWeight, Line, VialSet, WeightOption
 from sessions.rules.labels import Indication
+from sessions.rules.language import phrase, say
 from sessions.rules.quantities import exact, json_number, ml_per_h
 from sessions.rules.sources import Source
 from sessions.rules.titration import Limit, Plan, Rung
@@ -130,7 +131,10 @@ def _weights(plan: Plan) -> dict[str, Any]:
     }
 
 
-LINE_OF = {"ideal": "Ideal weight (Devine)", "adjusted": "Adjusted weight"}
+LINE_OF = {
+    "ideal": phrase("Ideal weight (Devine)"),
+    "adjusted": phrase("Adjusted weight"),
+}
 """The line of arithmetic that belongs to each computed weight."""
 
 
@@ -144,7 +148,8 @@ def _weight_option(
         grams = per_kg * option.exact_kg / plan.dose.days
     lines = {line.name: line.arithmetic for line in weight.lines}
     chosen = option.basis == weight.basis
-    because = option.excluded_because or lines.get(LINE_OF.get(option.basis, ""), "")
+    line = say(LINE_OF.get(option.basis, ""))
+    because = option.excluded_because or lines.get(line, "")
     return {
         "basis": option.basis,
         "kg": _optional(option.kg),

@@ -10,6 +10,8 @@ import re
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 
+from sessions.rules.language import say
+
 Number = Decimal | Fraction | int
 
 DECIMALS_SHOWN = 6
@@ -40,7 +42,9 @@ def parse_decimal(text: str, *, places: int, digits: int) -> Decimal:
         raise NumberError(_problem(text))
     whole, _, decimals = text.partition(".")
     if len(whole) > digits:
-        raise NumberError(f"Too many digits: at most {digits} before the point.")
+        raise NumberError(
+            say("Too many digits: at most {digits} before the point.", digits=digits)
+        )
     if len(decimals) > places:
         raise NumberError(_too_many_decimals(places))
     return Decimal(text)
@@ -48,27 +52,30 @@ def parse_decimal(text: str, *, places: int, digits: int) -> Decimal:
 
 def _too_many_decimals(places: int) -> str:
     if places == 0:
-        return "Write a whole number, without a point."
-    return f"Too many decimals: at most {places} after the point."
+        return say("Write a whole number, without a point.")
+    return say("Too many decimals: at most {places} after the point.", places=places)
 
 
 def _problem(text: str) -> str:
     """Say which rule of the number grammar a refused text breaks."""
     rules = (
-        (r"", "Enter a number."),
-        (r".*,.*", "Use a point for decimals and no thousands mark, such as 1070.5."),
-        (r"[+-].*", "Write the number without a sign."),
-        (r"\.[0-9]+", "Write a digit before the point, such as 0.5."),
-        (r"[0-9]+\.", "Write a digit after the point, or leave the point out."),
-        (r"[0-9.]*\s[0-9.\s]*", "Write the number without spaces."),
-        (r"[0-9.]+[eE].*", "Write the number in full, without an exponent."),
-        (r"[0-9._]*_[0-9._]*", "Write the number without underscores."),
-        (r"[0-9.]+", "Write one point only."),
+        (r"", say("Enter a number.")),
+        (
+            r".*,.*",
+            say("Use a point for decimals and no thousands mark, such as 1070.5."),
+        ),
+        (r"[+-].*", say("Write the number without a sign.")),
+        (r"\.[0-9]+", say("Write a digit before the point, such as 0.5.")),
+        (r"[0-9]+\.", say("Write a digit after the point, or leave the point out.")),
+        (r"[0-9.]*\s[0-9.\s]*", say("Write the number without spaces.")),
+        (r"[0-9.]+[eE].*", say("Write the number in full, without an exponent.")),
+        (r"[0-9._]*_[0-9._]*", say("Write the number without underscores.")),
+        (r"[0-9.]+", say("Write one point only.")),
     )
     for pattern, message in rules:
         if re.fullmatch(pattern, text, re.ASCII | re.DOTALL):
             return message
-    return "Write the number with the digits 0 to 9 only."
+    return say("Write the number with the digits 0 to 9 only.")
 
 
 def exact(value: Number) -> Fraction:
@@ -167,7 +174,13 @@ def ml_per_kg_h(
         return exact(rate) * MINUTES_PER_HOUR / mg_per_ml(g_per_100ml)
     if unit == "mL/h":
         return exact(rate) / exact(weight_kg)
-    raise NumberError(f"Unknown unit {unit}: use one of {', '.join(RATE_UNITS)}.")
+    raise NumberError(
+        say(
+            "Unknown unit {unit}: use one of {units}.",
+            unit=unit,
+            units=", ".join(RATE_UNITS),
+        )
+    )
 
 
 def pump_rate(

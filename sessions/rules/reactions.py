@@ -9,6 +9,7 @@ from functools import cached_property
 
 from sessions.rules.documents import Fields
 from sessions.rules.findings import Finding, Severity
+from sessions.rules.language import say
 from sessions.rules.sources import Source
 from sessions.rules.thresholds import Act
 
@@ -80,7 +81,9 @@ class Vocabulary:
         try:
             return self._by_word[plain_word(word)]
         except KeyError:
-            raise UnknownReaction(f"{word!r} is not a known reaction") from None
+            raise UnknownReaction(
+                say("{word!r} is not a known reaction", word=word)
+            ) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +146,10 @@ class ReactionRule:
             rule=self.rule,
             action=self.act.action,
             because=because,
-            calls_for=self.calls_for,
+            calls_for=say(self.calls_for),
             source=self.source,
             severity=severity,
-            note=self.note,
+            note=say(self.note),
             series=f"reaction {self.reaction}",
             restarts=self.act.restarts,
             recheck_minutes=self.recheck_minutes or self.act.recheck_minutes,
@@ -176,7 +179,9 @@ class ReactionRules:
         """
         listed = self.listed(reaction)
         if not listed:
-            raise UnknownReaction(f"{reaction!r} has no rule in this protocol")
+            raise UnknownReaction(
+                say("{reaction!r} has no rule in this protocol", reaction=reaction)
+            )
         exact = [rule for rule in listed if severity in rule.severities]
         higher = [rule for rule in listed if max(rule.severities) > severity]
         if exact:
@@ -202,16 +207,16 @@ def reaction_findings(
     seen = tuple(dict.fromkeys(symptoms))
     for symptom in seen:
         rule = rules.rule_for(symptom.reaction, symptom.severity)
-        label = labels.get(symptom.reaction, symptom.reaction)
-        because = f"{label}, {symptom.severity.value}"
+        label = say(labels.get(symptom.reaction, symptom.reaction))
+        because = f"{label}, {say(symptom.severity.value)}"
         if symptom.severity not in rule.severities:
-            row = " to ".join(severity.value for severity in rule.severities)
-            because += f" (no row at this severity: the {row} row applies)"
+            row = say(" to ").join(say(severity.value) for severity in rule.severities)
+            because += say(" (no row at this severity: the {row} row applies)", row=row)
         found.append(rule.finding(because, max(symptom.severity, min(rule.severities))))
     if recurrence:
         found.append(
             rules.recurrence.finding(
-                "Not settling after the first action, or back on restart",
+                say("Not settling after the first action, or back on restart"),
                 max(rules.recurrence.severities),
             )
         )
@@ -219,7 +224,10 @@ def reaction_findings(
     if mild and earlier_mild >= rules.repeated_mild_from:
         found.append(
             rules.repeated_mild.finding(
-                f"A mild reaction after {earlier_mild} earlier in this session",
+                say(
+                    "A mild reaction after {earlier_mild} earlier in this session",
+                    earlier_mild=earlier_mild,
+                ),
                 max(rules.repeated_mild.severities),
             )
         )

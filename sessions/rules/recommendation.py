@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sessions.rules.dosing import RestartPolicy
 from sessions.rules.findings import Action, Finding, Priority, worst_first
+from sessions.rules.language import say
 from sessions.rules.quantities import plain, round_down
 from sessions.rules.thresholds import Phase
 
@@ -184,20 +185,24 @@ class _Rates(NamedTuple):
         text = f"{plain(self.present)} → {plain(self.called_for or ZERO)} mL/h"
         if self.restart is None:
             return text
-        return f"{text}, restart at {plain(self.restart)} mL/h"
+        return say(
+            "{words}, restart at {restart} mL/h",
+            words=text,
+            restart=plain(self.restart),
+        )
 
     @property
     def unchanged(self) -> str:
         """The rate that stays; empty when it changes, or when nothing runs."""
         if not self.present or self.called_for != self.present:
             return ""
-        return f"{plain(self.present)} mL/h stays"
+        return say("{present} mL/h stays", present=plain(self.present))
 
 
 def _calls_for(action: Action, ordered: tuple[Finding, ...], rates: _Rates) -> str:
     words = ordered[0].calls_for if action > Action.CONTINUE else ""
     if ordered and action > ordered[0].action:  # a reduction at the first rung
-        words = "a pause, because there is no lower rate, and a recheck"
+        words = say("a pause, because there is no lower rate, and a recheck")
     return "; ".join(part for part in (rates.change, words, rates.unchanged) if part)
 
 
@@ -207,9 +212,23 @@ def _reason(
     """Cite the protocol and its rule; never command (H31)."""
     if action is Action.CONTINUE:
         if rates.change:
-            return f"{protocol} calls for the next step, {rates.change}"
+            return say(
+                "{protocol} calls for the next step, {change}",
+                protocol=protocol,
+                change=rates.change,
+            )
         stays = f"; {rates.unchanged}" if rates.unchanged else ""
-        return f"{protocol}: no rule calls for a change{stays}"
+        return say(
+            "{protocol}: no rule calls for a change{stays}",
+            protocol=protocol,
+            stays=stays,
+        )
     calls_for = _calls_for(action, ordered, rates)
     head = ordered[0]
-    return f"{protocol}, rule {head.rule}, calls for {calls_for}. {head.because}."
+    return say(
+        "{protocol}, rule {rule}, calls for {calls_for}. {because}.",
+        protocol=protocol,
+        rule=head.rule,
+        calls_for=calls_for,
+        because=head.because,
+    )

@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from sessions.rules.dosing_policy import RestartPolicy
 from sessions.rules.ladders import Rung
+from sessions.rules.language import say
 from sessions.rules.quantities import (
     MINUTES_PER_HOUR,
     Number,
@@ -306,14 +307,14 @@ def reduced(rate_ml_per_h: Decimal, rungs: Sequence[Rung]) -> RateProposal:
             ml_per_h=Decimal(0),
             ml_per_kg_h=Decimal(0),
             step=None,
-            because="already at the first step: there is no lower one",
+            because=say("already at the first step: there is no lower one"),
         )
     return RateProposal(
         action="reduce",
         ml_per_h=below.pump_ml_per_h,
         ml_per_kg_h=below.ml_per_kg_h,
         step=below.step,
-        because=f"back to step {below.step}",
+        because=say("back to step {step}", step=below.step),
     )
 
 
@@ -344,9 +345,9 @@ def _restart_rate(
 ) -> tuple[Decimal, str]:
     below = _below(rungs, old)
     if policy.method.value == "previous_step" and below is not None:
-        return below.pump_ml_per_h, f"the step below {plain(old)} mL/h"
+        return below.pump_ml_per_h, say("the step below {old} mL/h", old=plain(old))
     if policy.method.value == "first_step" and below is not None:
-        return rungs[0].pump_ml_per_h, "the first step"
+        return rungs[0].pump_ml_per_h, say("the first step")
     part = plain(exact(policy.fraction.value) * 100)
     lower = round_down(exact(old) * exact(policy.fraction.value), resolution)
-    return lower, f"{part} % of {plain(old)} mL/h, rounded down"
+    return lower, say("{part} % of {old} mL/h, rounded down", part=part, old=plain(old))

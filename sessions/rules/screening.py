@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from sessions.rules.documents import Fields
 from sessions.rules.findings import Action, Finding
+from sessions.rules.language import day_words, say
 from sessions.rules.quantities import plain
 from sessions.rules.sources import DocumentError, Source
 from sessions.rules.thresholds import Person, Phase, Reading, Threshold, compare_all
@@ -64,10 +65,10 @@ class Check:
             rule=self.rule,
             action=Action.OBSERVE,
             because=because,
-            calls_for=self.why,
+            calls_for=say(self.why),
             source=self.source,
-            note=self.note,
-            clears=self.clears,
+            note=say(self.note),
+            clears=say(self.clears),
             series=self.key,
             holds_start=self.hard,
         )
@@ -251,7 +252,11 @@ def gate(
 def _checked(facts: GateFacts, checks: tuple[Check, ...]) -> Iterable[Finding]:
     for check in checks:
         if check.attested:
-            because = "" if facts.attested.get(check.key) else f"{check.text}: not said"
+            because = (
+                ""
+                if facts.attested.get(check.key)
+                else say("{words}: not said", words=say(check.text))
+            )
         else:
             because = COMPUTED[check.key](facts, check.limit or Decimal(0))
         if because:
@@ -265,10 +270,10 @@ def _risks(facts: GateFacts, factors: tuple[RiskFactor, ...]) -> Iterable[Findin
             yield Finding(
                 rule=f"G-risk-{factor.key}",
                 action=Action.OBSERVE,
-                because=factor.label,
-                calls_for=factor.changes,
+                because=say(factor.label),
+                calls_for=say(factor.changes),
                 source=factor.source,
-                clears=factor.clears,
+                clears=say(factor.clears),
                 series=factor.key,
                 holds_start=factor.gate == HARD,
             )
@@ -284,10 +289,11 @@ def _answered(facts: GateFacts, questions: tuple[Question, ...]) -> Iterable[Fin
         yield Finding(
             rule=question.rule,
             action=Action.OBSERVE,
-            because=f"{question.text} {'Not answered' if unasked else 'Yes'}",
-            calls_for=question.calls_for,
+            because=f"{say(question.text)} "
+            + (say("Not answered") if unasked else say("Yes")),
+            calls_for=say(question.calls_for),
             source=question.source,
-            clears="an answer" if unasked else question.clears,
+            clears=say("an answer") if unasked else say(question.clears),
             series=question.key,
             holds_start=unasked or question.gate == HARD,
         )
@@ -316,15 +322,18 @@ def _laboratory(
             rule=rule.rule,
             action=rule.act.action,
             because=(
-                f"{condition.found_text(reading)} "
-                f"(limit: {condition.limit_text(reading)})"
+                say(
+                    "{found} (limit: {limit})",
+                    found=condition.found_text(reading),
+                    limit=condition.limit_text(reading),
+                )
             ),
-            calls_for=rule.act.calls_for,
+            calls_for=say(rule.act.calls_for),
             source=rule.source,
             severity=rule.severity,
             values=tuple(c.value(read) for c, read in crossing.readings),
-            note=rule.note,
-            clears="the prescriber's decision",
+            note=say(rule.note),
+            clears=say("the prescriber's decision"),
             series=rule.series,
             holds_start=True,
         )
@@ -332,97 +341,140 @@ def _laboratory(
 
 def _expired(facts: GateFacts, _: Decimal) -> str:
     gone = [v for v in facts.vials if v.expires_on and v.expires_on < facts.today]
-    return ", ".join(f"Lot {vial.lot} expired on {vial.expires_on}" for vial in gone)
+    return ", ".join(
+        say(
+            "Lot {lot} expired on {expires_on}",
+            lot=vial.lot,
+            expires_on=day_words(vial.expires_on) if vial.expires_on else "",
+        )
+        for vial in gone
+    )
 
 
 def _vials_unrecorded(facts: GateFacts, _: Decimal) -> str:
     if not facts.vials:
-        return "No vial is recorded"
+        return say("No vial is recorded")
     bare = [vial for vial in facts.vials if not vial.lot or vial.expires_on is None]
-    return f"{len(bare)} of {len(facts.vials)} without lot or expiry" if bare else ""
+    return (
+        say(
+            "{bare} of {vials} without lot or expiry",
+            bare=len(bare),
+            vials=len(facts.vials),
+        )
+        if bare
+        else ""
+    )
 
 
 def _wrong_product(facts: GateFacts, _: Decimal) -> str:
     wrong = {vial.product for vial in facts.vials} - {facts.product}
     if not wrong:
         return ""
-    return f"Ordered {facts.product}, at the chair {', '.join(sorted(wrong))}"
+    return say(
+        "Ordered {product}, at the chair {wrong}",
+        product=facts.product,
+        wrong=", ".join(sorted(wrong)),
+    )
 
 
 def _vials_short(facts: GateFacts, _: Decimal) -> str:
     present = sum((vial.grams for vial in facts.vials), Decimal(0))
     if present >= facts.planned_g:
         return ""
-    return f"Vials hold {plain(present)} g of {plain(facts.planned_g)} g"
+    return say(
+        "Vials hold {present} g of {planned_g} g",
+        present=plain(present),
+        planned_g=plain(facts.planned_g),
+    )
 
 
 def _several_lots(facts: GateFacts, _: Decimal) -> str:
     lots = {vial.lot for vial in facts.vials if vial.lot}
-    return f"{len(lots)} lots: {', '.join(sorted(lots))}" if len(lots) > 1 else ""
+    return (
+        say("{lots} lots: {lots2}", lots=len(lots), lots2=", ".join(sorted(lots)))
+        if len(lots) > 1
+        else ""
+    )
 
 
 def _older(days: int | None, limit: Decimal, name: str) -> str:
     if days is None or days <= limit:
         return ""
-    return f"{name} is {days} days old, valid for {limit}"
+    return say(
+        "{name} is {days} days old, valid for {limit}",
+        name=name,
+        days=days,
+        limit=limit,
+    )
 
 
 def _weight_missing(facts: GateFacts, limit: Decimal) -> str:
     if facts.weight_kg is None or facts.weight_age_days is None:
-        return "No measured weight"
-    return _older(facts.weight_age_days, limit, "Weight")
+        return say("No measured weight")
+    return _older(facts.weight_age_days, limit, say("Weight"))
 
 
 def _weight_stale(facts: GateFacts, limit: Decimal) -> str:
-    return _older(facts.weight_age_days, limit, "Weight")
+    return _older(facts.weight_age_days, limit, say("Weight"))
 
 
 def _weight_changed(facts: GateFacts, limit: Decimal) -> str:
     now, ordered = facts.weight_kg, facts.order_weight_kg
     if now is None or ordered is None or abs(now - ordered) * 100 < ordered * limit:
         return ""
-    return f"Weight {plain(ordered)} kg at the order, {plain(now)} kg now"
+    return say(
+        "Weight {ordered} kg at the order, {now} kg now",
+        ordered=plain(ordered),
+        now=plain(now),
+    )
 
 
 def _height_missing(facts: GateFacts, _: Decimal) -> str:
     missing = facts.height_needed and not facts.height_known
-    return "No height for the dosing weight" if missing else ""
+    return say("No height for the dosing weight") if missing else ""
 
 
 def _no_consent(facts: GateFacts, limit: Decimal) -> str:
     if facts.consent_age_days is None:
-        return "No consent on file"
-    return _older(facts.consent_age_days, limit, "Consent")
+        return say("No consent on file")
+    return _older(facts.consent_age_days, limit, say("Consent"))
 
 
 def _no_creatinine(facts: GateFacts, _: Decimal) -> str:
-    return "" if "creatinine" in facts.lab_age_days else "No creatinine on file"
+    return "" if "creatinine" in facts.lab_age_days else say("No creatinine on file")
 
 
 def _old_creatinine(facts: GateFacts, limit: Decimal) -> str:
-    return _older(facts.lab_age_days.get("creatinine"), limit, "Creatinine")
+    return _older(facts.lab_age_days.get("creatinine"), limit, say("Creatinine"))
 
 
 def _old_haemoglobin(facts: GateFacts, limit: Decimal) -> str:
     age = facts.lab_age_days.get("haemoglobin")
     if age is None:
-        return "No haemoglobin on file"
-    return _older(age, limit, "Haemoglobin")
+        return say("No haemoglobin on file")
+    return _older(age, limit, say("Haemoglobin"))
 
 
 def _iga_unknown(facts: GateFacts, _: Decimal) -> str:
     unknown = facts.first_infusion and "iga" not in facts.lab_age_days
-    return "IgA is not known before the first dose" if unknown else ""
+    return say("IgA is not known before the first dose") if unknown else ""
 
 
 def _haemolysis_risk(facts: GateFacts, limit: Decimal) -> str:
     if facts.dose_g_per_kg is None or facts.dose_g_per_kg < limit:
         return ""
     if facts.blood_group is None:
-        return f"Blood group is not known at {plain(facts.dose_g_per_kg)} g/kg"
+        return say(
+            "Blood group is not known at {dose_g_per_kg} g/kg",
+            dose_g_per_kg=plain(facts.dose_g_per_kg),
+        )
     if facts.blood_group.upper().startswith("O"):
         return ""
-    return f"Blood group {facts.blood_group} at {plain(facts.dose_g_per_kg)} g/kg"
+    return say(
+        "Blood group {blood_group} at {dose_g_per_kg} g/kg",
+        blood_group=facts.blood_group,
+        dose_g_per_kg=plain(facts.dose_g_per_kg),
+    )
 
 
 def _as_first(facts: GateFacts, _: Decimal) -> str:
@@ -435,51 +487,61 @@ def _as_first(facts: GateFacts, _: Decimal) -> str:
 
 
 def _no_score(facts: GateFacts, limit: Decimal) -> str:
-    return f"Under {limit}: NEWS2 is not scored" if facts.age_years < limit else ""
+    return (
+        say("Under {limit}: NEWS2 is not scored", limit=limit)
+        if facts.age_years < limit
+        else ""
+    )
 
 
 def _pregnancy_unknown(facts: GateFacts, _: Decimal) -> str:
-    return "Pregnancy was not asked" if facts.pregnant is None else ""
+    return say("Pregnancy was not asked") if facts.pregnant is None else ""
 
 
 def _pregnant(facts: GateFacts, _: Decimal) -> str:
-    return "Pregnant: NEWS2 is not scored" if facts.pregnant else ""
+    return say("Pregnant: NEWS2 is not scored") if facts.pregnant else ""
 
 
 def _no_supervisor(facts: GateFacts, _: Decimal) -> str:
     unnamed = facts.pregnant and not facts.supervisor.strip()
-    return "Pregnant, and no supervising physician is named" if unnamed else ""
+    return say("Pregnant, and no supervising physician is named") if unnamed else ""
 
 
 def _baseline_missing(facts: GateFacts, _: Decimal) -> str:
     missing = missing_from(facts.baseline)
-    return f"Baseline lacks {in_words(missing)}" if missing else ""
+    return say("Baseline lacks {missing}", missing=in_words(missing)) if missing else ""
 
 
 def _baseline_old(facts: GateFacts, limit: Decimal) -> str:
     age = facts.baseline_age_minutes
     if age is None:
-        return "The age of the baseline is not known" if facts.baseline else ""
+        return say("The age of the baseline is not known") if facts.baseline else ""
     if age <= limit:
         return ""
-    return f"Baseline is {plain(age)} minutes old, valid for {limit}"
+    return say(
+        "Baseline is {age} minutes old, valid for {limit}", age=plain(age), limit=limit
+    )
 
 
 def _baseline_limits(facts: GateFacts, _: Decimal) -> str:
     if facts.baseline_findings is None:
-        return "CHECK NOT DONE on the baseline"
+        return say("CHECK NOT DONE on the baseline")
     holding = [found for found in facts.baseline_findings if found.holds_start]
     return "; ".join(f"{found.because} ({found.rule})" for found in holding)
 
 
 def _premedication_missing(facts: GateFacts, _: Decimal) -> str:
     waiting = [each.name for each in facts.premedications if each.minutes_ago is None]
-    return f"Not given: {', '.join(waiting)}" if waiting else ""
+    return say("Not given: {waiting}", waiting=", ".join(waiting)) if waiting else ""
 
 
 def _premedication_wait(facts: GateFacts, _: Decimal) -> str:
     waiting = [
-        f"{each.name}, {plain(each.wait_minutes - each.minutes_ago)} minutes to go"
+        say(
+            "{name}, {wait_minutes} minutes to go",
+            name=each.name,
+            wait_minutes=plain(each.wait_minutes - each.minutes_ago),
+        )
         for each in facts.premedications
         if each.minutes_ago is not None and each.minutes_ago < each.wait_minutes
     ]
@@ -489,12 +551,16 @@ def _premedication_wait(facts: GateFacts, _: Decimal) -> str:
 def _pump_differs(facts: GateFacts, _: Decimal) -> str:
     planned, pump = facts.planned_ml_per_h, facts.pump_shows_ml_per_h
     if pump is None:
-        return "The pump's rate was not read back"
+        return say("The pump's rate was not read back")
     if planned is None:
-        return "The planned rate is not known"
+        return say("The planned rate is not known")
     if pump == planned:
         return ""
-    return f"Planned {plain(planned)} mL/h, the pump shows {plain(pump)} mL/h"
+    return say(
+        "Planned {planned} mL/h, the pump shows {pump} mL/h",
+        planned=plain(planned),
+        pump=plain(pump),
+    )
 
 
 COMPUTED: Mapping[str, Callable[[GateFacts, Decimal], str]] = {

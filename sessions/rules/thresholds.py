@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from sessions.rules.documents import Fields
 from sessions.rules.findings import Action, Finding, Severity, Value, shown
+from sessions.rules.language import phrase, say
 from sessions.rules.sources import Source
 
 
@@ -53,7 +54,7 @@ class Reading:
         """Write one value of this measure as it is shown."""
         if value is None:
             return ""
-        return self.words[int(value)] if self.words else shown(self.name, value)
+        return say(self.words[int(value)]) if self.words else shown(self.name, value)
 
 
 class Compare(Enum):
@@ -110,18 +111,18 @@ class Side(Enum):
 
 
 _SIDE_WORDS = {
-    Side.AT_LEAST: "{} or more",
-    Side.ABOVE: "more than {}",
-    Side.AT_MOST: "{} or less",
-    Side.BELOW: "less than {}",
+    Side.AT_LEAST: phrase("{limit} or more"),
+    Side.ABOVE: phrase("more than {limit}"),
+    Side.AT_MOST: phrase("{limit} or less"),
+    Side.BELOW: phrase("less than {limit}"),
 }
 _COMPARE_WORDS = {
-    Compare.VALUE: "{}",
-    Compare.RISE: "rise of {}",
-    Compare.FALL: "fall of {}",
-    Compare.CHANGE: "change of {}",
-    Compare.FALL_PERCENT: "fall of {} of baseline",
-    Compare.RATIO: "{} times baseline",
+    Compare.VALUE: "{limit}",
+    Compare.RISE: phrase("rise of {limit}"),
+    Compare.FALL: phrase("fall of {limit}"),
+    Compare.CHANGE: phrase("change of {limit}"),
+    Compare.FALL_PERCENT: phrase("fall of {limit} of baseline"),
+    Compare.RATIO: phrase("{limit} times baseline"),
 }
 
 
@@ -185,31 +186,34 @@ class Condition:
     def limit_text(self, reading: Reading) -> str:
         """Write the limit in words: "fall of 20 mmHg or more"."""
         if reading.words:
-            return reading.words[int(self.limit)] + " or worse"
+            return say("{word} or worse", word=say(reading.words[int(self.limit)]))
         unit = {Compare.FALL_PERCENT: "%", Compare.RATIO: ""}.get(
             self.compare, reading.unit
         )
         number = f"{shown(reading.name, self.limit)} {unit}".strip()
-        return _COMPARE_WORDS[self.compare].format(
-            _SIDE_WORDS[self.side].format(number)
-        )
+        side = say(_SIDE_WORDS[self.side], limit=number)
+        return say(_COMPARE_WORDS[self.compare], limit=side)
 
     def found_text(self, reading: Reading) -> str:
         """Write what was found: "Systolic fell 24 mmHg, 128 → 104"."""
         now, unit = reading.word(reading.now), reading.unit
         if not self.compare.needs_baseline or reading.words:
-            return f"{reading.label} {now} {unit}".strip()
+            return f"{say(reading.label)} {now} {unit}".strip()
         change = reading.change
-        verb = "rose" if change > 0 else "fell"
         size = f"{shown(reading.name, abs(change))} {unit}".rstrip()
         then = reading.word(reading.baseline)
-        return f"{reading.label} {verb} {size}, {then} → {now}"
+        moved = (
+            phrase("{label} rose {size}, {then} → {now}")
+            if change > 0
+            else phrase("{label} fell {size}, {then} → {now}")
+        )
+        return say(moved, label=say(reading.label), size=size, then=then, now=now)
 
     def value(self, reading: Reading) -> Value:
         """Keep the reading as a finding shows it."""
         return Value(
             name=reading.name,
-            label=reading.label,
+            label=say(reading.label),
             unit=reading.unit,
             now=reading.word(reading.now),
             baseline=reading.word(reading.baseline),
@@ -366,18 +370,27 @@ class Crossing:
         at_baseline = phase is Phase.BASELINE
         grave = act.action >= Action.STOP
         accepted = at_baseline and not grave and act.action > Action.CONTINUE
-        found = " and ".join(c.found_text(reading) for c, reading in self.readings)
-        limits = " and ".join(c.limit_text(reading) for c, reading in self.readings)
-        because = f"{found}{signs_text} (limit: {limits})"
+        found = say(" and ").join(c.found_text(reading) for c, reading in self.readings)
+        limits = say(" and ").join(
+            c.limit_text(reading) for c, reading in self.readings
+        )
+        because = say(
+            "{found}{signs_text} (limit: {limits})",
+            found=found,
+            signs_text=signs_text,
+            limits=limits,
+        )
         return Finding(
             rule=rule.rule,
             action=Action.OBSERVE if accepted else act.action,
-            because=f"{because}, at baseline" if at_baseline else because,
-            calls_for=rule.calls_for or act.calls_for,
+            because=say("{because}, at baseline", because=because)
+            if at_baseline
+            else because,
+            calls_for=say(rule.calls_for or act.calls_for),
             source=rule.source,
             severity=rule.severity,
             values=tuple(c.value(reading) for c, reading in self.readings),
-            note=rule.note,
+            note=say(rule.note),
             series=rule.series,
             restarts=act.restarts,
             recheck_minutes=act.recheck_minutes,

@@ -24,6 +24,7 @@ from sessions.rules.labels import (
     label_for,
 )
 from sessions.rules.ladders import Ceiling, Limit, Rung, ceiling, ladder
+from sessions.rules.language import say
 from sessions.rules.quantities import plain, to_decimal, volume_ml
 from sessions.rules.running import (
     RateEvent,
@@ -89,17 +90,22 @@ def start_rule(
     source = policy.long_gap_weeks.source
     weeks = policy.long_gap_weeks.value
     if last_product_key is None:
-        because = "no earlier infusion is recorded"
+        because = say("no earlier infusion is recorded")
     elif last_product_key != product_key:
-        because = f"the last product was another one ({last_product_key})"
+        because = say(
+            "the last product was another one ({last_product_key})",
+            last_product_key=last_product_key,
+        )
     elif days_since_last is None:
-        because = "the date of the last infusion is not known"
+        because = say("the date of the last infusion is not known")
     elif days_since_last > weeks * 7:
-        because = f"more than {plain(weeks)} weeks since the last infusion"
+        because = say(
+            "more than {weeks} weeks since the last infusion", weeks=plain(weeks)
+        )
     else:
         return StartRule(
             experience="experienced",
-            because=f"same product, at most {plain(weeks)} weeks ago",
+            because=say("same product, at most {weeks} weeks ago", weeks=plain(weeks)),
             source=source,
         )
     return StartRule(experience="first", because=because, source=source)
@@ -226,15 +232,32 @@ def _refuse_impossible(
 ) -> None:
     if not product.orderable:
         reason = product.not_orderable_because
-        raise DosingError("product", f"{product.brand} cannot be ordered: {reason}")
+        raise DosingError(
+            "product",
+            say(
+                "{brand} cannot be ordered: {reason}",
+                brand=product.brand,
+                reason=reason,
+            ),
+        )
     if region not in REGIONS:
-        raise DosingError("region", f"Use one of {', '.join(REGIONS)}.")
+        raise DosingError(
+            "region", say("Use one of {known}.", known=", ".join(REGIONS))
+        )
     if experience not in EXPERIENCES:
-        raise DosingError("experience", f"Use one of {', '.join(EXPERIENCES)}.")
+        raise DosingError(
+            "experience",
+            say("Use one of {known}.", known=", ".join(EXPERIENCES)),
+        )
     least, most = policy.weight.least_kg.value, policy.weight.most_kg.value
     if not least <= body.weight_kg <= most:
         raise DosingError(
-            "weight", f"The weight must be from {plain(least)} to {plain(most)} kg."
+            "weight",
+            say(
+                "The weight must be from {least} to {most} kg.",
+                least=plain(least),
+                most=plain(most),
+            ),
         )
 
 
@@ -263,28 +286,37 @@ def _warnings(
     if given.vials.waste_g:
         yield _soft(
             "waste",
-            f"No sum of vials is near enough to {plain(given.calculated_g)} g: "
-            f"{plain(given.vials.waste_g)} g are discarded.",
+            say(
+                "No sum of vials is near enough to {calculated_g} g: "
+                "{waste_g} g are discarded.",
+                calculated_g=plain(given.calculated_g),
+                waste_g=plain(given.vials.waste_g),
+            ),
             product.vials.source,
         )
     if not label.stated:
-        text = f"The rate is {label.because}."
+        text = say("The rate is {because}.", because=label.because)
         yield _soft("rate_not_stated", text, label.maximum.source)
     if label.experienced_note:
         yield _soft(
             "experienced_rates",
-            f"Rates for experienced patients: {label.experienced_note}.",
+            say(
+                "Rates for experienced patients: {experienced_note}.",
+                experienced_note=say(label.experienced_note),
+            ),
             label.maximum.source,
         )
     for limit in top.candidates:
         if limit.kind == "risk_cap" and limit.from_policy and label.at_risk is None:
-            note = label.at_risk_note or "the label has no row for them"
-            text = f"Patients at risk: {note}; {limit.text}."
+            note = say(label.at_risk_note) or say("the label has no row for them")
+            text = say(
+                "Patients at risk: {note}; {words}.", note=note, words=limit.text
+            )
             yield _soft("at_risk_without_figure", text, limit.source)
     if any(not rung.source.verified for rung in rungs):
         yield _soft(
             "unverified_rate",
-            "A rate of this plan is not verified against the label.",
+            say("A rate of this plan is not verified against the label."),
             next(rung.source for rung in rungs if not rung.source.verified),
         )
 
@@ -296,7 +328,12 @@ def _indication_warnings(
     if status != "labelled" and indication.has_dose:
         yield _soft(
             status.replace("-", "_"),
-            f"{indication.name} is {status} for {product.brand}.",
+            say(
+                "{name} is {status} for {brand}.",
+                name=say(indication.name),
+                status=status,
+                brand=product.brand,
+            ),
             indication.regimens[0].source,
         )
 
@@ -308,7 +345,7 @@ def _product_warnings(
         if not caution.risk or caution.risk in risks:
             yield PlanWarning(
                 code=caution.code,
-                text=caution.text,
+                text=say(caution.text),
                 hard=caution.hard,
                 source=caution.source,
             )
@@ -319,7 +356,10 @@ def _product_warnings(
         and body.age_years < limit.years
     ):
         yield PlanWarning(
-            code="min_age", text=limit.text, hard=limit.hard, source=limit.source
+            code="min_age",
+            text=say(limit.text),
+            hard=limit.hard,
+            source=limit.source,
         )
 
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from sessions.rules.dosing_policy import DosingError, RoundingPolicy
+from sessions.rules.language import say
 from sessions.rules.quantities import Number, exact, to_decimal
 
 MOST_G = 1000
@@ -59,7 +60,10 @@ def vial_sets(
     """
     dose = exact(calculated_g)
     if not 0 < dose <= MOST_G:
-        raise DosingError("dose", f"A dose of more than 0 and up to {MOST_G} g a day.")
+        raise DosingError(
+            "dose",
+            say("A dose of more than 0 and up to {most} g a day.", most=MOST_G),
+        )
     shelf = _Shelf(sizes_g, stock)
     limit = dose * exact(policy.dose_limit_percent.value) / 100
     calculated = to_decimal(calculated_g, rounding=ROUND_DOWN)
@@ -68,7 +72,9 @@ def vial_sets(
     targets = near + [exact(calculated)] + sums
     chosen = shelf.vial_set(targets[0], calculated)
     if chosen is None:
-        raise DosingError("stock", "The stock does not hold enough vials of this size.")
+        raise DosingError(
+            "stock", say("The stock does not hold enough vials of this size.")
+        )
     options = [shelf.vial_set(given, calculated) for given in targets[1:]]
     # A dictionary keeps the order and drops what is there twice.
     return tuple(dict.fromkeys([chosen, *filter(None, options)]))

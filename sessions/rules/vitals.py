@@ -8,15 +8,16 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 
+from sessions.rules.language import inside, phrase, say
 from sessions.rules.sources import Source
 from sessions.rules.thresholds import Reading
 
 CONSCIOUSNESS = {
-    "A": "alert",
-    "C": "new confusion",
-    "V": "responds to voice",
-    "P": "responds to pain",
-    "U": "unresponsive",
+    "A": phrase("alert"),
+    "C": phrase("new confusion"),
+    "V": phrase("responds to voice"),
+    "P": phrase("responds to pain"),
+    "U": phrase("unresponsive"),
 }
 """ACVPU, best first; the place in this table is what a limit compares."""
 
@@ -39,13 +40,13 @@ class VitalSet:
 
 
 MEASURES: dict[str, tuple[str, str]] = {
-    "temperature_c": ("Temperature", "°C"),
-    "pulse": ("Pulse", "/min"),
-    "systolic_mmhg": ("Systolic", "mmHg"),
-    "diastolic_mmhg": ("Diastolic", "mmHg"),
-    "respiratory_rate": ("Respiratory rate", "/min"),
+    "temperature_c": (phrase("Temperature"), "°C"),
+    "pulse": (phrase("Pulse"), "/min"),
+    "systolic_mmhg": (phrase("Systolic"), "mmHg"),
+    "diastolic_mmhg": (phrase("Diastolic"), "mmHg"),
+    "respiratory_rate": (phrase("Respiratory rate"), "/min"),
     "spo2": ("SpO2", "%"),
-    "consciousness": ("Consciousness", ""),
+    "consciousness": (phrase("Consciousness"), ""),
 }
 """Each measured vital sign a limit may speak of: its name on screen and its unit."""
 
@@ -56,7 +57,7 @@ COMPLETE = ("temperature_c", "pulse", "systolic_mmhg", "diastolic_mmhg",
 
 NAMES = {
     **{name: label for name, (label, _) in MEASURES.items()},
-    "on_oxygen": "Air or oxygen",
+    "on_oxygen": phrase("Air or oxygen"),
 }
 """What a missing value is called in a sentence."""
 
@@ -66,9 +67,9 @@ def in_words(missing: tuple[str, ...]) -> str:
     words = []
     for name in missing:
         bare = name.removeprefix("baseline ")
-        label = NAMES.get(bare, bare)
-        label = label if label == "SpO2" else label.lower()
-        words.append(label if bare == name else f"baseline of {label}")
+        label = say(NAMES.get(bare, bare))
+        label = label if label == "SpO2" else inside(label)
+        words.append(label if bare == name else say("baseline of {label}", label=label))
     return ", ".join(words)
 
 

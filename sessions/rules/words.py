@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sessions.rules.language import phrase, say
 from sessions.rules.thresholds import Condition, Reading, Side, Threshold
 from sessions.rules.vitals import CONSCIOUSNESS, MEASURES
 
 OTHER_MEASURES = {
-    "news2_total": ("NEWS2 total", ""),
-    "news2_part": ("NEWS2, one value", ""),
-    "news2_rise": ("NEWS2 total", ""),
-    "haemoglobin_g_dl": ("Haemoglobin", "g/dL"),
-    "urine_ml_8h": ("Urine in 8 h", "mL"),
-    "creatinine": ("Creatinine", ""),
+    "news2_total": (phrase("NEWS2 total"), ""),
+    "news2_part": (phrase("NEWS2, one value"), ""),
+    "news2_rise": (phrase("NEWS2 total"), ""),
+    "haemoglobin_g_dl": (phrase("Haemoglobin"), "g/dL"),
+    "urine_ml_8h": (phrase("Urine in 8 h"), "mL"),
+    "creatinine": (phrase("Creatinine"), ""),
 }
 """What a limit may speak of beside vital signs: its name on screen and its unit."""
 
@@ -21,7 +22,7 @@ OTHER_MEASURES = {
 def threshold_words(rule: Threshold) -> list[str]:
     """Each condition of a rule: "Systolic: fall of 20 mmHg or more"."""
     return [
-        f"{reading.label}: {condition.limit_text(reading)}"
+        f"{say(reading.label)}: {condition.limit_text(reading)}"
         for condition in rule.conditions
         for reading in [_reading(condition.measure)]
     ]
@@ -49,11 +50,11 @@ def shortest(rules: Iterable[Threshold]) -> list[str]:
             if known is None or _sooner(condition, known):
                 first[_way(condition)] = condition
     words = [
-        f"{_reading(c.measure).label}: {c.limit_text(_reading(c.measure))}"
+        f"{say(_reading(c.measure).label)}: {c.limit_text(_reading(c.measure))}"
         for c in first.values()
     ]
     words += [
-        " and ".join(threshold_words(rule))
+        say(" and ").join(threshold_words(rule))
         for rule in rules
         if len(rule.conditions) > 1
         and not any(_said(condition, first) for condition in rule.conditions)
@@ -82,15 +83,20 @@ def for_whom(rule: Threshold) -> str:
     """Whom a rule speaks about: "from 16 years, not in pregnancy"."""
     people, words = rule.population, []
     if people.age_from is not None:
-        words.append(f"from {people.age_from} years")
+        words.append(say("from {age_from} years", age_from=people.age_from))
     if people.age_below is not None:
-        words.append(f"under {people.age_below} years")
+        words.append(say("under {age_below} years", age_below=people.age_below))
     if people.or_weight_below_kg is not None:
-        words.append(f"or under {people.or_weight_below_kg} kg")
+        words.append(
+            say(
+                "or under {or_weight_below_kg} kg",
+                or_weight_below_kg=people.or_weight_below_kg,
+            )
+        )
     if not people.in_pregnancy:
-        words.append("not in pregnancy")
+        words.append(say("not in pregnancy"))
     if rule.spo2_scale:
-        words.append(f"SpO2 scale {rule.spo2_scale}")
+        words.append(say("SpO2 scale {spo2_scale}", spo2_scale=rule.spo2_scale))
     if rule.signs:
-        words.append(f"with {rule.signs} signs")
+        words.append(say("with {signs} signs", signs=rule.signs))
     return ", ".join(words) or "everybody"

@@ -10,6 +10,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+
 from sessions.catalogue.reactions import labels
 from sessions.charts import SessionChart, vital_set
 from sessions.models import Stage, VitalSigns
@@ -127,10 +130,10 @@ def escalated(
 
 
 ESCALATED_WORDS = {
-    Action.REDUCE: "the previous rate, a recheck and a call to the prescriber",
-    Action.PAUSE: "a pause and a call to the prescriber",
-    Action.STOP: "the end of this infusion and a call to the prescriber",
-    Action.EMERGENCY: "emergency treatment",
+    Action.REDUCE: _lazy("the previous rate, a recheck and a call to the prescriber"),
+    Action.PAUSE: _lazy("a pause and a call to the prescriber"),
+    Action.STOP: _lazy("the end of this infusion and a call to the prescriber"),
+    Action.EMERGENCY: _lazy("emergency treatment"),
 }
 
 
@@ -208,7 +211,9 @@ def _recommend(
 
 def _not_done(error: Exception) -> Judgement:
     logger.exception("a rule failed")
-    return Judgement(fault=f"a rule failed ({type(error).__name__})")
+    return Judgement(
+        fault=_("a rule failed ({name})").format(name=type(error).__name__)
+    )
 
 
 def news2_document(score: News2 | News2Refused | None) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.db import DEFAULT_DB_ALIAS
+from django.utils.translation import gettext as _
 
 from sessions.models import FIRST_PREVIOUS, AuditEntry
 from sessions.services.acts import Actor, act
@@ -41,20 +42,24 @@ def verify_chain(
     for entry in entries.iterator(chunk_size=1000):
         fault, bad = "", entry.sequence
         if entry.sequence > rows + 1:
-            fault, bad = f"row {rows + 1} is missing", rows + 1
+            fault, bad = _("row {rows} is missing").format(rows=rows + 1), rows + 1
         elif entry.sequence <= rows:
-            fault = "its number is no number of the chain"
+            fault = _("its number is no number of the chain")
         elif entry.previous_hash != head:
-            fault = "it does not follow the row before it"
+            fault = _("it does not follow the row before it")
         elif entry.hash != entry.digest():
-            fault = "its content was changed"
+            fault = _("its content was changed")
         elif known and entry.sequence == known.sequence and entry.hash != known.hash:
-            fault = "it is not the row that was the head, so rows up to it were changed"
+            fault = _(
+                "it is not the row that was the head, so rows up to it were changed"
+            )
         if fault:
             return ChainCheck(rows=rows, head_hash=head, sequence=bad, fault=fault)
         rows, head = rows + 1, entry.hash
     if known and rows < known.sequence:
-        fault = f"row {rows + 1} is missing, up to {known.sequence}: cut off"
+        fault = _("row {rows} is missing, up to {sequence}: cut off").format(
+            rows=rows + 1, sequence=known.sequence
+        )
         return ChainCheck(rows=rows, head_hash=head, sequence=rows + 1, fault=fault)
     return ChainCheck(rows=rows, head_hash=head)
 

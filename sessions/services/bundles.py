@@ -18,6 +18,8 @@ from io import BytesIO
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from django.utils.translation import gettext as _
+
 from sessions.catalogue.fhir_conditions import (
     SNOMED,
     no_known_allergy,
@@ -94,7 +96,9 @@ class Entry(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"entry {self.number} ({self.type}/{self.id})"
+        return _("entry {number} ({type}/{id})").format(
+            number=self.number, type=self.type, id=self.id
+        )
 
     @property
     def source(self) -> str:
@@ -109,7 +113,7 @@ def read_document(content: bytes) -> dict[str, Any]:
     if content[:2] == b"\x1f\x8b":
         content = _unpacked(content)
     if len(content) > MOST_BYTES:
-        raise BundleError("The file is larger than 64 MiB.")
+        raise BundleError(_("The file is larger than 64 MiB."))
     try:
         document = json.loads(
             content.decode("utf-8-sig"),
@@ -118,17 +122,23 @@ def read_document(content: bytes) -> dict[str, Any]:
             object_pairs_hook=_no_name_twice,
         )
     except UnicodeDecodeError as error:
-        raise BundleError(f"The file is not UTF-8 (byte {error.start}).") from error
+        raise BundleError(
+            _("The file is not UTF-8 (byte {start}).").format(start=error.start)
+        ) from error
     except json.JSONDecodeError as error:
         raise BundleError(
-            f"The file is not valid JSON: {error.msg} in line {error.lineno}."
+            _("The file is not valid JSON: {msg} in line {lineno}.").format(
+                msg=error.msg, lineno=error.lineno
+            )
         ) from error
     except RecursionError as error:
-        raise BundleError("The file is nested too deeply.") from error
+        raise BundleError(_("The file is nested too deeply.")) from error
     except ValueError as error:
-        raise BundleError(f"The file is not valid JSON: {error}.") from error
+        raise BundleError(
+            _("The file is not valid JSON: {error}.").format(error=error)
+        ) from error
     if not isinstance(document, dict):
-        raise BundleError("The file does not hold a FHIR resource.")
+        raise BundleError(_("The file does not hold a FHIR resource."))
     return document
 
 
@@ -137,7 +147,7 @@ def _unpacked(content: bytes) -> bytes:
         with gzip.GzipFile(fileobj=BytesIO(content)) as packed:
             return packed.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise BundleError("The packed file is broken or cut off.") from error
+        raise BundleError(_("The packed file is broken or cut off.")) from error
 
 
 def _no_number(text: str) -> None:
@@ -161,12 +171,14 @@ def patients_in(
     `zone` is the clinic's, for days without a time; nothing may lie after `at`.
     """
     if document.get("resourceType") != "Bundle":
-        kind = document.get("resourceType") or "no resource at all"
-        raise BundleError(f"The file holds {str(kind)[:40]}, not a Bundle.")
+        kind = document.get("resourceType") or _("no resource at all")
+        raise BundleError(
+            _("The file holds {kind}, not a Bundle.").format(kind=str(kind)[:40])
+        )
     entries = list(_entries(document))
     reader = _Reader(entries, zone=zone, at=at)
     if not reader.found:
-        raise BundleError("The bundle has no Patient.")
+        raise BundleError(_("The bundle has no Patient."))
     for entry in entries:
         reader.read(entry)
     reader.finish()
@@ -176,18 +188,22 @@ def patients_in(
 def _entries(document: Mapping[str, Any]) -> Iterator[Entry]:
     listed = document.get("entry")
     if not isinstance(listed, list) or not listed:
-        raise BundleError("The bundle has no entries.")
+        raise BundleError(_("The bundle has no entries."))
     seen: set[tuple[str, str]] = set()
     for number, entry in enumerate(listed, start=1):
         if not isinstance(entry, dict) or not isinstance(entry.get("resource"), dict):
-            raise BundleError(f"entry {number}: has no resource.")
+            raise BundleError(
+                _("entry {number}: has no resource.").format(number=number)
+            )
         read = Entry(number, entry["resource"], _text(entry.get("fullUrl")))
         if not read.type:
-            raise BundleError(f"entry {number}: has no resourceType.")
+            raise BundleError(
+                _("entry {number}: has no resourceType.").format(number=number)
+            )
         if not _text(read.resource.get("id")) and not read.full_url:
-            raise read.error("has neither an id nor a fullUrl.")
+            raise read.error(_("has neither an id nor a fullUrl."))
         if (read.type, read.id) in seen:
-            raise read.error("the same id stands twice in the file.")
+            raise read.error(_("the same id stands twice in the file."))
         seen.add((read.type, read.id))
         yield read
 
@@ -234,7 +250,9 @@ class _Reader:
         if self.others:
             kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(self.others.items()))
             for found in self.found.values():
-                found.left_out.append(f"not imported by this product: {kinds}")
+                found.left_out.append(
+                    _("not imported by this product: {kinds}").format(kinds=kinds)
+                )
 
     # who it is
 
@@ -243,31 +261,41 @@ class _Reader:
         family, given = _official_name(entry)
         gender = _text(resource.get("gender")) or Sex.UNKNOWN
         if gender not in Sex.values:
-            raise entry.error(f"gender {gender[:20]!r} is not known.")
+            raise entry.error(
+                _("gender {gender!r} is not known.").format(gender=gender[:20])
+            )
         header = {
-            "mrn": _clean(entry, _mrn(entry), "the record number", 40),
-            "family_name": _clean(entry, family, "the surname", 120),
-            "given_names": _clean(entry, given, "the given name", 120),
+            "mrn": _clean(entry, _mrn(entry), _("the record number"), 40),
+            "family_name": _clean(entry, family, _("the surname"), 120),
+            "given_names": _clean(entry, given, _("the given name"), 120),
             "birth_date": self._birth_date(entry),
             "sex": gender,
         }
-        header["phone"] = _clean(entry, _phone(resource), "the phone", 40)
+        header["phone"] = _clean(entry, _phone(resource), _("the phone"), 40)
         deceased = resource.get("deceasedDateTime") or resource.get("deceasedBoolean")
-        header["note"] = "Recorded as deceased where imported from." if deceased else ""
+        header["note"] = (
+            _("Recorded as deceased where imported from.") if deceased else ""
+        )
         return header
 
     def _birth_date(self, entry: Entry) -> date:
         text = _text(entry.resource.get("birthDate"))
         if not text:
-            raise entry.error("birthDate is missing.")
+            raise entry.error(_("birthDate is missing."))
         try:
             born = date.fromisoformat(text) if _FULL_DAY.fullmatch(text) else None
         except ValueError:
             born = None
         if born is None:
-            raise entry.error(f"birthDate {text[:20]!r} is not a full day.")
+            raise entry.error(
+                _("birthDate {words!r} is not a full day.").format(words=text[:20])
+            )
         if not born.year >= 1900 or born > self.at.astimezone(self.zone).date():
-            raise entry.error(f"birthDate {text} is before 1900 or in the future.")
+            raise entry.error(
+                _("birthDate {words} is before 1900 or in the future.").format(
+                    words=text
+                )
+            )
         return born
 
     # what was measured
@@ -282,12 +310,16 @@ class _Reader:
         word = "weight" if kind == WEIGHT else "height"
         status = _text(entry.resource.get("status"))
         if status not in COUNTS:
-            words = f"{word} with status {status or 'none'}"
+            words = _("{word} with status {status}").format(
+                word=word, status=status or "none"
+            )
             found.left_out.append(f"{entry.name}: {words}")
             return
         quantity = entry.resource.get("valueQuantity")
         if not isinstance(quantity, dict):
-            found.left_out.append(f"{entry.name}: {word} without a value")
+            found.left_out.append(
+                _("{name}: {word} without a value").format(name=entry.name, word=word)
+            )
             return
         if kind == WEIGHT:
             found.rows.append(self._weight(entry, found, quantity))
@@ -306,7 +338,11 @@ class _Reader:
             height_cm=None,
             most_change_percent=Decimal(10),
         ):
-            found.notes.append(f"{entry.name}: {question} Kept; look at it.")
+            found.notes.append(
+                _("{name}: {question} Kept; look at it.").format(
+                    name=entry.name, question=question
+                )
+            )
         return Row(
             kind="weight",
             source=entry.source,
@@ -329,11 +365,11 @@ class _Reader:
             entry, "effectiveInstant"
         )
         if moment is None:
-            raise entry.error("has no day on which it was measured.")
+            raise entry.error(_("has no day on which it was measured."))
         if moment > self.at:
-            raise entry.error("lies in the future.")
+            raise entry.error(_("lies in the future."))
         if moment.astimezone(self.zone).date() < found.header["birth_date"]:
-            raise entry.error("lies before the patient's birth.")
+            raise entry.error(_("lies before the patient's birth."))
         return moment
 
     # what is known
@@ -346,11 +382,15 @@ class _Reader:
         verified = _one_code(resource.get("verificationStatus"))
         if verified in REFUTED or status not in ACTIVE:
             why = verified if verified in REFUTED else status
-            found.left_out.append(f"{entry.name}: allergy {name or '?'}: {why}")
+            found.left_out.append(
+                _("{name}: allergy {name2}: {why}").format(
+                    name=entry.name, name2=name or "?", why=why
+                )
+            )
             return
         none_known = no_known_allergy() in _codes(resource.get("code"), SNOMED)
         if not name and not none_known:
-            raise entry.error("the allergy names no substance.")
+            raise entry.error(_("the allergy names no substance."))
         reaction, severity = _reaction(resource)
         found.rows.append(
             Row(
@@ -360,8 +400,8 @@ class _Reader:
                 fields={
                     "substance": ""
                     if none_known
-                    else _clean(entry, name, "the substance", 120),
-                    "reaction": _clean(entry, reaction, "the reaction", 120),
+                    else _clean(entry, name, _("the substance"), 120),
+                    "reaction": _clean(entry, reaction, _("the reaction"), 120),
                     "severity": severity,
                     "none_known": none_known,
                 },
@@ -371,31 +411,45 @@ class _Reader:
     def _condition(self, entry: Entry) -> None:
         resource = entry.resource
         found = self._owner(entry, "subject")
-        name = _clean(entry, _concept_name(resource.get("code")), "the name", 400)
+        name = _clean(entry, _concept_name(resource.get("code")), _("the name"), 400)
         codes = _codes(resource.get("code"), SNOMED)
-        status = _one_code(resource.get("clinicalStatus")) or "no status"
+        status = _one_code(resource.get("clinicalStatus")) or _("no status")
         verified = _one_code(resource.get("verificationStatus"))
-        words = f"Condition {', '.join(codes) or 'without a code'} {name}, {status}"
+        words = _("Condition {codes} {name}, {status}").format(
+            codes=", ".join(codes) or "without a code", name=name, status=status
+        )
         stated = [s for code in codes for s in stated_risks().get(code, ())]
         if verified in REFUTED:
             found.left_out.append(f"{words}: {verified}")
         elif not stated:
-            found.left_out.append(f"{words}: states no risk factor")
+            found.left_out.append(
+                _("{words}: states no risk factor").format(words=words)
+            )
         for each in stated if verified not in REFUTED else ():
             if status in ACTIVE or each.even_resolved:
                 owner = next(k for k, f in self.found.items() if f is found)
                 self.conditions.setdefault((owner, each.risk), []).append((entry, name))
             else:
-                found.left_out.append(f"{words}: over, so no risk factor")
+                found.left_out.append(
+                    _("{words}: over, so no risk factor").format(words=words)
+                )
 
     # common
 
     def _owner(self, entry: Entry, element: str) -> Found:
         target = _text(_table(entry.resource.get(element)).get("reference"))
         if not target:
-            raise entry.error(f"does not say whose it is ({element} is missing).")
+            raise entry.error(
+                _("does not say whose it is ({element} is missing).").format(
+                    element=element
+                )
+            )
         if target not in self.by_reference:
-            raise entry.error(f"belongs to {target[:80]!r}, who is not in the file.")
+            raise entry.error(
+                _("belongs to {target!r}, who is not in the file.").format(
+                    target=target[:80]
+                )
+            )
         return self.by_reference[target]
 
     def _when_known(self, entry: Entry, *elements: str) -> datetime | None:
@@ -413,13 +467,25 @@ class _Reader:
         except ValueError:
             moment = None
         if moment is None:
-            raise entry.error(f"{element} {text[:40]!r} is no time.")
+            raise entry.error(
+                _("{element} {words!r} is no time.").format(
+                    element=element, words=text[:40]
+                )
+            )
         if moment.tzinfo is None:
             if len(text) > 10:
-                raise entry.error(f"{element} {text[:40]!r} has no time zone.")
+                raise entry.error(
+                    _("{element} {words!r} has no time zone.").format(
+                        element=element, words=text[:40]
+                    )
+                )
             moment = moment.replace(tzinfo=self.zone)
         if not 1900 <= moment.year <= 2200:
-            raise entry.error(f"{element} {text[:40]!r} is not a plausible year.")
+            raise entry.error(
+                _("{element} {words!r} is not a plausible year.").format(
+                    element=element, words=text[:40]
+                )
+            )
         return moment.astimezone(UTC)
 
 
@@ -433,23 +499,26 @@ def _measure(
     """A quantity in the unit of a column, and the text as it was sent."""
     value, code = quantity.get("value"), _text(quantity.get("code"))
     if isinstance(value, bool) or not isinstance(value, Decimal | int):
-        raise entry.error("the value is not a number.")
+        raise entry.error(_("the value is not a number."))
     if quantity.get("comparator"):
-        raise entry.error("the value is a limit, not a measurement.")
+        raise entry.error(_("the value is a limit, not a measurement."))
     if quantity.get("system") != UCUM or code not in units:
         known = ", ".join(units)
         written = code or _text(quantity.get("unit")) or "none"
         raise entry.error(
-            f"unit {written[:20]!r} is not one of the UCUM units {known}."
+            _("unit {written!r} is not one of the UCUM units {known}.").format(
+                written=written[:20], known=known
+            )
         )
     sent = f"{value} {code}"
     if len(sent) > 40 or abs(Decimal(value).adjusted()) > 20:
-        raise entry.error("the value has too many digits.")
+        raise entry.error(_("the value has too many digits."))
     exact = Decimal(value) * units[code]
     if not column.low <= exact <= column.high:
         raise entry.error(
-            f"{plain(exact)[:20]} {unit} is impossible: between {column.low} and "
-            f"{column.high} {unit}."
+            _("{exact} {unit} is impossible: between {low} and {high} {unit}.").format(
+                exact=plain(exact)[:20], unit=unit, low=column.low, high=column.high
+            )
         )
     step = Decimal(1).scaleb(-column.decimal_places)
     return exact.quantize(step, rounding=ROUND_HALF_UP), sent
@@ -463,9 +532,13 @@ def _clean(entry: Entry, text: str, what: str, most: int) -> str:
     """The text as it may be kept: NFC, no control or direction characters."""
     text = unicodedata.normalize("NFC", " ".join(text.split()))
     if any(unicodedata.category(c)[0] == "C" and c not in JOINERS for c in text):
-        raise entry.error(f"{what} holds an invisible or control character.")
+        raise entry.error(
+            _("{what} holds an invisible or control character.").format(what=what)
+        )
     if len(text) > most:
-        raise entry.error(f"{what} is longer than {most} characters.")
+        raise entry.error(
+            _("{what} is longer than {most} characters.").format(what=what, most=most)
+        )
     return text
 
 
@@ -474,12 +547,12 @@ def _official_name(entry: Entry) -> tuple[str, str]:
     names = [name for name in names if name.get("use") not in ("old", "maiden")]
     names.sort(key=lambda name: name.get("use") != "official")
     if not names:
-        raise entry.error("the patient has no name.")
+        raise entry.error(_("the patient has no name."))
     given = names[0].get("given")
     words = [_text(word) for word in given] if isinstance(given, list) else []
     family, given_names = _text(names[0].get("family")), " ".join(filter(None, words))
     if not family.strip() or not given_names.strip():
-        raise entry.error("the patient's name lacks the surname or the given name.")
+        raise entry.error(_("the patient's name lacks the surname or the given name."))
     return family, given_names
 
 
@@ -490,7 +563,7 @@ def _mrn(entry: Entry) -> str:
             value = _text(identifier.get("value")).strip()
             if value:
                 return value
-    raise entry.error("the patient has no medical record number (type MR).")
+    raise entry.error(_("the patient has no medical record number (type MR)."))
 
 
 def _phone(resource: Mapping[str, Any]) -> str:

@@ -156,4 +156,4 @@ def _next_version(clinic: Clinic) -> None:
 
 def _name_is_free(clinic: Clinic, name: str) -> None:
     if clinic.chairs.filter(name=name).exists():
-        raise Refused(f"There is already a chair {name}.", field="name")
+        raise Refused("There is already a chair {name}.", name=name, field="name")

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import pyotp
 from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from fido2.rpid import verify_rp_id
 from fido2.server import Fido2Server
 from fido2.webauthn import (
@@ -32,8 +34,8 @@ from sessions.services.sealing import Unreadable, readable_secret, seal, unseal
 
 STEP_SECONDS = 30
 CODES = 10
-WRONG = "This code does not fit. Codes change every 30 seconds; use the newest."
-NO_PASSKEY = "The passkey was not accepted. Try again."
+WRONG = _lazy("This code does not fit. Codes change every 30 seconds; use the newest.")
+NO_PASSKEY = _lazy("The passkey was not accepted. Try again.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +55,8 @@ def new_secret() -> str:
 
 def address_for_app(user: User, secret: str) -> str:
     """What the QR code says: `otpauth://totp/…`."""
-    issuer = f"IVIG Clinic {user.clinic.name}"
-    return pyotp.TOTP(secret).provisioning_uri(
-        name=user.username, issuer_name=issuer
-    )
+    issuer = _("IVIG Clinic {name}").format(name=user.clinic.name)
+    return pyotp.TOTP(secret).provisioning_uri(name=user.username, issuer_name=issuer)
 
 
 def add_app(
@@ -306,9 +306,7 @@ def forget_all(*, user: User, by: Actor) -> None:
         done.on(user, username=user.username, removed=kinds)
 
 
-def _add(
-    made: Callable[[], Factor], *, by: Actor, login_pk: int | None
-) -> Added:
+def _add(made: Callable[[], Factor], *, by: Actor, login_pk: int | None) -> Added:
     """Add a factor; the first one ends every login but `login_pk`.
 
     Those other logins began with a password alone, and could add a factor of theirs.

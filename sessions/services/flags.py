@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.utils.translation import gettext as _
+
 from sessions.charts import RaisedFlag, SessionChart, is_complete
 from sessions.models import (
     Flag,
@@ -19,7 +21,7 @@ from sessions.models import (
     VitalSigns,
 )
 from sessions.rules.findings import Action
-from sessions.rules.monitoring import span
+from sessions.rules.monitoring import RECHECK_MINUTES, span
 from sessions.rules.quantities import plain
 from sessions.rules.running import per_kg
 from sessions.services import rates
@@ -33,9 +35,6 @@ from sessions.services.assessments import (
 )
 from sessions.services.locks import locked_chart
 from sessions.services.rates import Reason
-
-DEFAULT_RECHECK_MINUTES = 15
-"""For a flag whose rule names no recheck: the shortest the protocol knows."""
 
 ORDER = list(FlagAction.values)
 
@@ -245,7 +244,7 @@ def keep_judgement(
     if judgement.raises_flag and (again or set(found) - covered):
         flag = _raise(chart, judgement, vitals, reaction, by)
     written = FlagEvent.objects.bulk_create([event for _, event in events])
-    for (raised, _), event in zip(events, written, strict=True):
+    for (raised, _event), event in zip(events, written, strict=True):
         event.by_name = by.user.name if by.user else ""
         raised.events.append(event)
     chart.derive()
@@ -300,17 +299,17 @@ def _after_save(
             return None, ""
         overdue = raised.escalates_at is not None and moment >= raised.escalates_at
         event = _event(raised, kinds.SEEN_AGAIN, vitals, by)
-        return event, "Not acted on in time" if overdue else ""
+        return event, _("Not acted on in time") if overdue else ""
     if raised.verdict is not None:
         settled = raised.verdict.kind == kinds.SETTLED
-        return None, "Back again after it had settled" if same and settled else ""
+        return None, _("Back again after it had settled") if same and settled else ""
     if raised.recheck_at is None or vitals is None:
         return (_event(raised, kinds.SEEN_AGAIN, vitals, by) if same else None), ""
     if moment < raised.recheck_at - _window(chart):
         return (_event(raised, kinds.SEEN_AGAIN, vitals, by) if same else None), ""
     if same:
         event = _event(raised, kinds.NOT_SETTLED, vitals, by)
-        return event, "Not settled at the recheck"
+        return event, _("Not settled at the recheck")
     by_vitals = any(not name.startswith(REACTION_SERIES) for name in raised.series)
     if by_vitals and whole and is_complete(vitals):
         return _event(raised, kinds.SETTLED, vitals, by), ""
@@ -362,9 +361,11 @@ def _raise(
         action=advice.action.value,
         priority=advice.action.priority.value,
         headline=head.because.partition(" (limit: ")[0][:300],
-        calls_for=(f"{policy.label}, rule {head.rule}, calls for {advice.calls_for}.")[
-            :1000
-        ],
+        calls_for=(
+            _("{label}, rule {rule}, calls for {calls_for}.").format(
+                label=policy.label, rule=head.rule, calls_for=advice.calls_for
+            )
+        )[:1000],
         source=head.source.label[:2000],
         rate_to_ml_per_h=to,
         rate_to_ml_per_kg_h=per_kg(to, chart.rungs) if to and chart.rungs else None,
@@ -383,8 +384,8 @@ def _raise_not_done(
     by: Actor,
 ) -> Flag:
     """The check did not run: say so as a flag, never as silence (SAFETY I15)."""
-    because = f"CHECK NOT DONE: {judgement.fault}"[:300]
-    calls_for = "Compare the values with the order by hand, then confirm."
+    because = _("CHECK NOT DONE: {fault}").format(fault=judgement.fault)[:300]
+    calls_for = _("Compare the values with the order by hand, then confirm.")
     return _keep(
         chart,
         by,
@@ -395,7 +396,7 @@ def _raise_not_done(
         priority=FlagPriority.MEDIUM,
         headline=because,
         calls_for=calls_for,
-        source="This product: a check that cannot run is never taken as passed.",
+        source=_("This product: a check that cannot run is never taken as passed."),
         findings=[
             {
                 "rule": NOT_DONE,
@@ -405,7 +406,7 @@ def _raise_not_done(
                 "because": because,
                 "calls_for": calls_for,
                 "source": "",
-                "missing": ["all limits"],
+                "missing": [_("all limits")],
                 "note": "",
                 "clears": "",
                 "values": [],
@@ -444,7 +445,9 @@ def _open(chart: SessionChart, flag_id: int) -> RaisedFlag:
         raise Refused("That flag is not of this visit.")
     if not raised.is_open:
         who = getattr(raised.answer, "by_name", "") if raised.answer else ""
-        raise Refused(f"This flag was answered already{' by ' + who if who else ''}.")
+        raise Refused(
+            "This flag was answered already{value}.", value=" by " + who if who else ""
+        )
     return raised
 
 
@@ -463,5 +466,5 @@ def _level_of(chart: SessionChart, action: str) -> int:
 
 
 def _recheck_at(flag: Flag, at: datetime) -> datetime:
-    minutes = flag.recheck_minutes or DEFAULT_RECHECK_MINUTES
+    minutes = flag.recheck_minutes or RECHECK_MINUTES
     return at + timedelta(minutes=minutes)

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext as _
+
 from sessions.catalogue.gate import gate_catalogue
 from sessions.catalogue.labs import lab_tests
 from sessions.charts import vital_set
@@ -21,6 +23,7 @@ from sessions.models import (
     Signature,
 )
 from sessions.rules.findings import Finding
+from sessions.rules.language import day_words, inside
 from sessions.rules.quantities import exact, plain, to_decimal
 from sessions.rules.screening import (
     GateFacts,
@@ -154,23 +157,27 @@ def _own_holds(prepared: "Preparation") -> Iterable[Hold]:
         yield _to_do(
             "order-status",
             "order",
-            f"The order is {order.get_status_display().lower()}",
-            clears="an active order",
+            _("The order is {status}").format(
+                status=inside(order.get_status_display())
+            ),
+            clears=_("an active order"),
         )
     if version.expires_on < day:
         yield _to_do(
             "order-expired",
             "order",
-            f"The order expired on {version.expires_on:%-d %b %Y}",
-            clears="a renewed order",
+            _("The order expired on {expires_on}").format(
+                expires_on=day_words(version.expires_on)
+            ),
+            clears=_("a renewed order"),
         )
     if _countersignature_late(version, prepared.at):
         yield Hold(
             rule="order-countersign",
             kind=HARD,
             item="order",
-            text="The telephone order was not countersigned in time",
-            clears="the prescriber's countersignature",
+            text=_("The telephone order was not countersigned in time"),
+            clears=_("the prescriber's countersignature"),
         )
     if prepared.fault:
         yield _to_do("plan", "order" if prepared.weights else "weight", prepared.fault)
@@ -190,21 +197,21 @@ def _own_holds(prepared: "Preparation") -> Iterable[Hold]:
             WEIGHT_CONFIRMED,
             "weight",
             _weight_words(prepared),
-            clears="a weight of today, or the last one confirmed",
+            clears=_("a weight of today, or the last one confirmed"),
         )
     if prepared.screening is None:
-        yield _to_do("checks", "checks", "Checks not attested")
+        yield _to_do("checks", "checks", _("Checks not attested"))
     if prepared.line is None:
-        yield _to_do("line", "line", "Line not recorded")
+        yield _to_do("line", "line", _("Line not recorded"))
     if prepared.baseline is None:
-        yield _to_do("baseline", "baseline", "Baseline vitals not saved")
+        yield _to_do("baseline", "baseline", _("Baseline vitals not saved"))
 
 
 def _weight_words(prepared: "Preparation") -> str:
     days = (prepared.at - prepared.weight.event_time).days
     if days > prepared.session.clinic.weight_valid_days:
-        return f"Weight is {days} days old: measure or confirm it"
-    return "Weight not measured or confirmed today"
+        return _("Weight is {days} days old: measure or confirm it").format(days=days)
+    return _("Weight not measured or confirmed today")
 
 
 def _countersignature_late(version: OrderVersion, at: datetime) -> bool:
@@ -235,8 +242,10 @@ def _gate_holds(prepared: "Preparation") -> Iterable[Hold]:
         yield _to_do(
             "gate",
             "order",
-            "CHECK NOT DONE: the checks before Start could not run. "
-            "Start is not possible; ask the charge nurse",
+            _(
+                "CHECK NOT DONE: the checks before Start could not run. "
+                "Start is not possible; ask the charge nurse"
+            ),
         )
         return
     for finding in (*result.hard, *result.warnings):
@@ -296,12 +305,14 @@ def _item(key: str) -> str:
 def _words(prepared: "Preparation", finding: Finding) -> str:
     """The finding in a nurse's words, where the rule's are too short for a list."""
     if finding.series == "identity":
-        return "Identity not checked"
+        return _("Identity not checked")
     if finding.series == "vials_dose":
-        return f"Vials: {plain(prepared.missing_g)} g missing"
+        return _("Vials: {missing_g} g missing").format(
+            missing_g=plain(prepared.missing_g)
+        )
     if finding.series == "premedication_wait" and prepared.start_from:
         local = prepared.start_from.astimezone(prepared.session.clinic.zone)
-        return f"Premedication: earliest Start {local:%H:%M}"
+        return _("Premedication: earliest Start {local}").format(local=f"{local:%H:%M}")
     return finding.because
 
 

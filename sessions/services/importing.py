@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models import (
     Allergy,
@@ -35,7 +37,7 @@ WORDS = {
     "weight": ("weight", "weights"),
     "height": ("height", "heights"),
     "allergy": ("allergy", "allergies"),
-    "risk": ("risk factor", "risk factors"),
+    "risk": (_lazy("risk factor"), _lazy("risk factors")),
 }
 
 
@@ -52,12 +54,19 @@ class Imported:
     def lines(self) -> list[str]:
         """The summary, one line for each thing somebody may have to look at."""
         unchanged = _counted(self.unchanged)
-        first = f"created {_counted(self.created)}; unchanged {unchanged}"
+        first = _("created {created}; unchanged {unchanged}").format(
+            created=_counted(self.created), unchanged=unchanged
+        )
         left = [
-            f"left out: {words}" + (f" ({count} times)" if count > 1 else "")
+            _("left out: {words}").format(words=words)
+            + (_(" ({count} times)").format(count=count) if count > 1 else "")
             for words, count in Counter(self.left_out).items()
         ]
-        return [first, *left, *(f"look at: {note}" for note in self.notes)]
+        return [
+            first,
+            *left,
+            *(_("look at: {note}").format(note=note) for note in self.notes),
+        ]
 
 
 def _counted(counts: Counter[str]) -> str:
@@ -134,8 +143,10 @@ def _known(found: Found, by: Actor) -> Patient | None:
     same_name = folded(patient.family_name) == folded(found.header["family_name"])
     if patient.birth_date != found.header["birth_date"] or not same_name:
         raise BundleError(
-            f"{found.source}: the MRN belongs to another patient of this clinic "
-            "(surname or birth date differ)."
+            _(
+                "{source}: the MRN belongs to another patient of this "
+                "clinic (surname or birth date differ)."
+            ).format(source=found.source)
         )
     return patient
 
@@ -149,7 +160,11 @@ def _differences(patient: Patient, found: Found) -> list[str]:
     if not names:
         return []
     words = ", ".join(name.replace("_", " ") for name in names)
-    return [f"{found.source}: {words} differ from the record here, which stands."]
+    return [
+        _("{source}: {words} differ from the record here, which stands.").format(
+            source=found.source, words=words
+        )
+    ]
 
 
 def _new_rows(patient: Patient | None, found: Found, imported: Imported) -> list[Row]:
@@ -173,7 +188,9 @@ def _new_rows(patient: Patient | None, found: Found, imported: Imported) -> list
         sent = row.fields.get("as_typed")
         if sent and known.as_typed != sent:
             imported.notes.append(
-                f"{row.source}: now {sent}, kept as {known.as_typed}; correct by hand."
+                _("{source}: now {sent}, kept as {as_typed}; correct by hand.").format(
+                    source=row.source, sent=sent, as_typed=known.as_typed
+                )
             )
     allergies = list(Allergy.objects.filter(patient=patient).current())
     stated = set(
@@ -190,7 +207,9 @@ def _without_own(rows: list[Row], stated: set[str], imported: Imported) -> list[
     kept = []
     for row in rows:
         if row.kind == "risk" and row.fields["key"] in stated:
-            words = f"{row.source}: {row.fields['key']}: the statement here stands"
+            words = _("{source}: {key}: the statement here stands").format(
+                source=row.source, key=row.fields["key"]
+            )
             imported.left_out.append(words)
         else:
             kept.append(row)
@@ -210,13 +229,17 @@ def _without_twins(
         if row.kind == "allergy" and not row.fields["none_known"]:
             name = folded(row.fields["substance"])
             if name in names:
-                imported.left_out.append(f"{row.source}: this allergy is on record")
+                imported.left_out.append(
+                    _("{source}: this allergy is on record").format(source=row.source)
+                )
                 continue
             names.add(name)
         kept.append(row)
     stated_none = [r for r in kept if r.kind == "allergy" and r.fields["none_known"]]
     for row in stated_none[0 if names else 1 :]:
-        imported.left_out.append(f"{row.source}: no allergy known, beside an allergy")
+        imported.left_out.append(
+            _("{source}: no allergy known, beside an allergy").format(source=row.source)
+        )
         kept.remove(row)
     return kept
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError
 from django.db.models import TextChoices
+from django.utils.translation import gettext as _
 
 from sessions.charts import charts_of
 from sessions.models import (
@@ -38,9 +39,11 @@ from sessions.models import (
     User,
     WarningReason,
 )
+from sessions.rules.language import day_words, inside
 from sessions.rules.quantities import plain
 from sessions.services import departure, gate, preparation, vials
 from sessions.services.acts import Actor, Refused, Stale, act
+from sessions.services.locks import refuse_backwards
 from sessions.services.sign_ins import confirm_password
 
 BEFORE_START = (Stage.CHECKED_IN, Stage.ASSESSED)
@@ -109,8 +112,8 @@ def plan_sessions(
         version = order.current
         if order.status != OrderStatus.ACTIVE or version is None:
             raise Refused(
-                f"The order is {order.get_status_display().lower()}: "
-                "visits are planned for an active order."
+                "The order is {status}: visits are planned for an active order.",
+                status=inside(order.get_status_display()),
             )
         zone = order.clinic.zone
         planned = list(live_visits(order))
@@ -161,21 +164,26 @@ def _refuse_dates(
     left = version.days * version.cycles - already
     if len(dates) > left:
         raise Refused(
-            f"The course has {version.days * version.cycles} visits and {already} are "
-            f"planned: {max(left, 0)} more can be.",
+            "The course has {days} visits and {already} are planned: "
+            "{left} more can be.",
+            days=version.days * version.cycles,
+            already=already,
+            left=max(left, 0),
             field="dates",
         )
     for moment in dates:
         day = moment.astimezone(zone).date()
         if day > version.expires_on:
             raise Refused(
-                f"{day:%-d %b %Y} lies after the order's last day, "
-                f"{version.expires_on:%-d %b %Y}.",
+                "{day} lies after the order's last day, {expires_on}.",
+                day=day_words(day),
+                expires_on=day_words(version.expires_on),
                 field="dates",
             )
         if day in taken:
             raise Refused(
-                f"A visit of this course is planned on {day:%-d %b %Y} already.",
+                "A visit of this course is planned on {day} already.",
+                day=day_words(day),
                 field="dates",
             )
         taken.add(day)
@@ -192,7 +200,7 @@ def allocate(
 ) -> InfusionSession:
     """Move a planned visit to another time, chair or nurse."""
     with act("infusion.allocate", by=by, patient=session.patient) as done:
-        header = locked(session, seen_version)
+        header = locked(session, seen_version, by=by)
         if header.stage != Stage.PLANNED:
             raise Refused("Only a planned visit can be moved.")
         before = [header.scheduled_at, header.chair_id, header.nurse_id]
@@ -212,12 +220,14 @@ def check_in(
 ) -> InfusionSession:
     """The patient sits down: a chair, a nurse, and the visit is open."""
     with act("infusion.check-in", by=by, patient=session.patient) as done:
-        header = locked(session, seen_version)
+        header = locked(session, seen_version, by=by)
         if chair.clinic_id != header.clinic_id or not chair.active:
             raise Refused("Choose a chair of this clinic.", field="chair")
         busy = InfusionSession.objects.of(header.clinic).in_a_chair()
         if busy.filter(chair=chair).exists():
-            raise Refused(f"Chair {chair} is taken. Choose another.", field="chair")
+            raise Refused(
+                "Chair {chair} is taken. Choose another.", chair=chair, field="chair"
+            )
         if busy.filter(patient=header.patient).exists():
             raise Refused("This patient already has an open visit.")
         header.chair, header.nurse = chair, nurse or by.user
@@ -231,7 +241,7 @@ def take_over(
 ) -> InfusionSession:
     """Whoever is signed in becomes the nurse of this visit, in one tap (H2)."""
     with act("infusion.take-over", by=by, patient=session.patient) as done:
-        header = locked(session, seen_version)
+        header = locked(session, seen_version, by=by)
         if header.stage not in (Stage.PLANNED, *IN_A_CHAIR):
             raise Refused("This visit is over.")
         if header.nurse_id == by.user.pk:
@@ -252,7 +262,7 @@ def cancel(
 ) -> InfusionSession:
     """Call a visit off before its Start."""
     with act("infusion.cancel", by=by, patient=session.patient) as done:
-        header = locked(session, seen_version)
+        header = locked(session, seen_version, by=by)
         if not reason.strip():
             raise Refused("Say why the visit is cancelled.", field="reason")
         move(header, Stage.CANCELLED, by=by, reason=reason)
@@ -278,12 +288,14 @@ def check_identity(
         ) as done:
             done.on(session, typed=[typed[:4], birth_year])
         raise Refused(
-            f"{typed} {birth_year} is not the patient of this visit. "
+            "{typed} {birth_year} is not the patient of this visit. "
             "Stop, and compare the wristband with the name above.",
+            typed=typed,
+            birth_year=birth_year,
             field="identifiers",
         )
     with act("infusion.identity", by=by, patient=patient) as done:
-        header = locked(session)
+        header = locked(session, by=by)
         _require_stage(header, BEFORE_START)
         row = IdentityCheck.objects.create(
             patient=patient,
@@ -309,7 +321,7 @@ def attest_checks(
     A second set of answers corrects the first.
     """
     with act("infusion.screening", by=by, patient=session.patient) as done:
-        header = locked(session)
+        header = locked(session, by=by)
         _require_stage(header, BEFORE_START)
         before = Screening.objects.filter(session=header).current().last()
         given = {
@@ -321,7 +333,7 @@ def attest_checks(
             **given,
             detail=detail,
             supersedes=before,
-            correction_reason="answered again" if before else "",
+            correction_reason=_("answered again") if before else "",
             **by.stamp(),
         )
         assess_when_ready(header, by=by)
@@ -341,7 +353,7 @@ def record_line(
 ) -> LineCheck:
     """Write down the intravenous line, or look at its site again."""
     with act("infusion.line", by=by, patient=session.patient) as done:
-        header = locked(session)
+        header = locked(session, by=by)
         _require_stage(header, IN_A_CHAIR)
         row = LineCheck.objects.create(
             session=header,
@@ -358,7 +370,7 @@ def record_line(
 def confirm_weight(*, session: InfusionSession, by: Actor) -> GateOverride:
     """Say that the last weight on record still holds today (H2)."""
     with act("infusion.confirm-weight", by=by, patient=session.patient) as done:
-        header = locked(session)
+        header = locked(session, by=by)
         _require_stage(header, BEFORE_START)
         weight = (
             header.patient.weights.current()
@@ -391,7 +403,7 @@ def pass_warnings(
     """Go on in spite of these warnings, for one coded reason (C3)."""
     _require_reason(WarningReason, reason_code, reason_text)
     with act("infusion.pass-warnings", by=by, patient=session.patient) as done:
-        header = locked(session)
+        header = locked(session, by=by)
         _require_stage(header, BEFORE_START)
         prepared = preparation.prepare(header, at=by.at)
         holds = {hold.rule: hold for hold in prepared.warnings}
@@ -421,7 +433,7 @@ def override_gate(
     _require_reason(HardStopReason, reason_code, reason_text)
     confirm_password(by=by, password=password)
     with act("infusion.override", by=by, patient=session.patient) as done:
-        header = locked(session)
+        header = locked(session, by=by)
         _require_stage(header, BEFORE_START)
         prepared = preparation.prepare(header, at=by.at)
         hold = next((hold for hold in prepared.holds if hold.rule == rule), None)
@@ -472,7 +484,7 @@ def note_assessed(*, session: InfusionSession, by: Actor) -> None:
     ):
         return
     with act("infusion.assessed", by=by, patient=session.patient) as done:
-        header = locked(session)
+        header = locked(session, by=by)
         assess_when_ready(header, by=by)
         done.on(header)
 
@@ -497,26 +509,31 @@ def start(
     first step's is refused (SAFETY I7).
     """
     with act("infusion.start", by=by, patient=session.patient) as done:
-        header = locked(session, seen_version)
+        header = locked(session, seen_version, by=by)
         _require_stage(header, BEFORE_START)
         prepared = preparation.prepare(header, at=by.at)
         if prepared.holds:
             words = "; ".join(hold.text for hold in prepared.holds[:3])
             more = len(prepared.holds) - 3
             raise Refused(
-                f"Start is held: {words}" + (f" and {more} more." if more > 0 else ".")
+                _("Start is held: {words}").format(words=words)
+                + (_(" and {more} more.").format(more=more) if more > 0 else ".")
             )
         today, first = prepared.today, prepared.first_rung
         if read_back_ml_per_h != first.pump_ml_per_h:
             raise Refused(
-                f"The pump shows {plain(read_back_ml_per_h)} mL/h; step 1 is "
-                f"{plain(first.pump_ml_per_h)} mL/h. Set it again, then read it back.",
+                "The pump shows {read_back_ml_per_h} mL/h; step 1 is "
+                "{pump_ml_per_h} mL/h. Set it again, then read it back.",
+                read_back_ml_per_h=plain(read_back_ml_per_h),
+                pump_ml_per_h=plain(first.pump_ml_per_h),
                 field="read_back",
             )
         if volume_limit_ml not in (None, today.plan.volume_ml):
             raise Refused(
-                f"The pump's limit is {plain(volume_limit_ml)} mL; the dose is "
-                f"{plain(today.plan.volume_ml)} mL. Set it again, then read it back.",
+                "The pump's limit is {volume_limit_ml} mL; the dose is "
+                "{volume_ml} mL. Set it again, then read it back.",
+                volume_limit_ml=plain(volume_limit_ml),
+                volume_ml=plain(today.plan.volume_ml),
                 field="volume_limit",
             )
         assess_when_ready(header, by=by)
@@ -579,7 +596,7 @@ def end_infusion(
     What was not given needs a reason other than "completed".
     """
     with act("infusion.end", by=by, patient=session.patient) as done:
-        header = locked(session, seen_version)
+        header = locked(session, seen_version, by=by)
         _require_stage(header, (Stage.INFUSING,))
         ended = append_end(
             header,
@@ -611,16 +628,18 @@ def append_end(
     last = chart.rates[-1]
     if event_time < last.event_time:
         raise Refused(
-            "The infusion cannot end before its last change of rate, "
-            f"{last.event_time.astimezone(header.clinic.zone):%H:%M}.",
+            "The infusion cannot end before its last change of rate, {event_time}.",
+            event_time=f"{last.event_time.astimezone(header.clinic.zone):%H:%M}",
             field="event_time",
         )
     given, total = chart.volume_ml, chart.total_ml
     early = given < total * (1 - departure.SHORT_OF_DOSE)
     if early and reason_code == EndReason.COMPLETED:
         raise Refused(
-            f"By the recorded rates {plain(given, 1)} of {plain(total)} mL are in. "
+            "By the recorded rates {given} of {total} mL are in. "
             "Choose why it ends early, or correct the time.",
+            given=plain(given, 1),
+            total=plain(total),
             field="reason_code",
         )
     _require_reason(EndReason, reason_code, reason_text)
@@ -637,9 +656,9 @@ def append_end(
     waste = vials.append_ends(
         header,
         given_ml=given,
-        reason="rest after the dose"
+        reason=_("rest after the dose")
         if reason_code == EndReason.COMPLETED
-        else "ended early",
+        else _("ended early"),
         by=by,
         event_time=event_time,
     )
@@ -665,7 +684,7 @@ def discharge(
     """
     confirm_password(by=by, password=password)
     with act("infusion.discharge", by=by, patient=session.patient) as done:
-        header = locked(session, seen_version)
+        header = locked(session, seen_version, by=by)
         _require_stage(header, (Stage.OBSERVING,))
         unmet = [c for c in departure.criteria(header, at=by.at) if not c.met]
         leaves = outcome in LEAVES_UNFINISHED
@@ -677,7 +696,8 @@ def discharge(
         if unmet and not leaves and not reason_code:
             words = "; ".join(c.because for c in unmet)
             raise Refused(
-                f"Not every criterion is met: {words}. Choose a reason to go on.",
+                "Not every criterion is met: {words}. Choose a reason to go on.",
+                words=words,
                 field="reason_code",
             )
         if reason_code:
@@ -709,7 +729,7 @@ def _finish_vials(header: InfusionSession, *, by: Actor) -> None:
     vials.append_ends(
         header,
         given_ml=chart.volume_ml,
-        reason="stopped early",
+        reason=_("stopped early"),
         by=by,
         event_time=chart.ended_at or by.at,
     )
@@ -726,7 +746,7 @@ def mark_entered_in_error(
     """Say, signed, that this whole visit is an error; it stays readable."""
     confirm_password(by=by, password=password)
     with act("infusion.entered-in-error", by=by, patient=session.patient) as done:
-        header = locked(session, seen_version)
+        header = locked(session, seen_version, by=by)
         if not reason.strip():
             raise Refused("Say why this visit is an error.", field="reason")
         row = GateOverride.objects.create(
@@ -752,9 +772,12 @@ def mark_entered_in_error(
 
 
 def locked(
-    session: InfusionSession, seen_version: int | None = None
+    session: InfusionSession, seen_version: int | None = None, *, by: Actor
 ) -> InfusionSession:
-    """The visit's header, locked; `Stale` when it moved since the screen was drawn."""
+    """The visit's header, locked; `Stale` when it moved since the screen was drawn.
+
+    Refuses when the server's clock went back (H14).
+    """
     header = (
         InfusionSession.objects.select_for_update(of=("self",))
         .select_related(
@@ -771,10 +794,14 @@ def locked(
         raise Refused("This visit was marked as entered in error.")
     if seen_version is not None and seen_version != header.version:
         raise Stale(
-            "Somebody changed this visit since this screen was drawn: it showed "
-            f"version {seen_version}, now it is version {header.version}, "
-            f"{header.get_stage_display().lower()}. Look again, then decide."
+            "Somebody changed this visit since this screen was drawn: "
+            "it showed version {seen_version}, now it is version "
+            "{version}, {stage}. Look again, then decide.",
+            seen_version=seen_version,
+            version=header.version,
+            stage=inside(header.get_stage_display()),
         )
+    refuse_backwards(header, by=by)
     return header
 
 
@@ -791,7 +818,9 @@ def move(
     before = Stage(header.stage)
     if to not in STAGE_MOVES[before]:
         raise Refused(
-            f"A visit that is {before.label.lower()} cannot become {to.label.lower()}."
+            "A visit that is {label} cannot become {label2}.",
+            label=before.label.lower(),
+            label2=to.label.lower(),
         )
     header.stage = to
     try:
@@ -825,6 +854,6 @@ def _save(header: InfusionSession, *fields: str) -> None:
 def _require_stage(header: InfusionSession, stages: Sequence[Stage]) -> None:
     if header.stage not in stages:
         raise Refused(
-            f"This visit is {header.get_stage_display().lower()}: "
-            "this cannot be done now."
+            "This visit is {stage}: this cannot be done now.",
+            stage=inside(header.get_stage_display()),
         )

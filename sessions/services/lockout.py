@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
 
 from sessions.models import AuditEntry, User, WrongTries
 from sessions.services.acts import Actor, Refused, act
@@ -26,12 +27,18 @@ class LockedOut(Refused):
 
     def __init__(self, until: datetime, at: datetime, *, of_address: bool) -> None:
         minutes = max(1, -int((at - until).total_seconds() // 60))
-        wait = "1 minute" if minutes == 1 else f"{minutes} minutes"
+        wait = (
+            _("1 minute")
+            if minutes == 1
+            else _("{minutes} minutes").format(minutes=minutes)
+        )
         super().__init__(
-            f"Too many wrong tries from this network. Wait {wait}."
+            _("Too many wrong tries from this network. Wait {wait}.").format(wait=wait)
             if of_address
-            else f"Too many wrong tries. Wait {wait}, or ask an admin of the clinic "
-            "to unlock you.",
+            else _(
+                "Too many wrong tries. Wait {wait}, or ask an admin of the "
+                "clinic to unlock you."
+            ).format(wait=wait),
             field="password",
         )
         self.until = until
@@ -170,4 +177,4 @@ def _forget(at: datetime) -> None:
 
 
 def _hashed(subject: str) -> str:
-    return salted_hmac("sign-in tries", subject, algorithm="sha256").hexdigest()
+    return salted_hmac(_("sign-in tries"), subject, algorithm="sha256").hexdigest()

@@ -1,9 +1,11 @@
 """Taking the lock of a visit, and the chart as it stands under it."""
 
+from datetime import datetime
+
 from django.db.models import F
 
-from sessions.charts import SessionChart, charts_of, for_charts
-from sessions.models import InfusionSession
+from sessions.charts import CLOCK_SLACK, SessionChart, charts_of, for_charts
+from sessions.models import IdentityCheck, InfusionSession, SessionRow
 from sessions.services.acts import Actor, Refused, Stale
 
 
@@ -43,18 +45,46 @@ def locked_chart(
     before = chart.session.version - 1
     if seen_version is not None and seen_version != before:
         raise Stale(
-            f"This visit was changed in the meantime (version {before}, your screen "
-            f"shows {seen_version}). It now runs at "
-            f"{chart.rate_ml_per_h.normalize():f} mL/h. Look again, then press again."
+            "This visit was changed in the meantime (version {before}, "
+            "your screen shows {seen_version}). It now runs at "
+            "{rate_ml_per_h} mL/h. Look again, then press again.",
+            before=before,
+            seen_version=seen_version,
+            rate_ml_per_h=f"{chart.rate_ml_per_h.normalize():f}",
         )
     if newest := chart.recorded_after(by.at):
-        zone = chart.session.clinic.zone
-        raise Refused(
-            "NOT SAVED: the server's clock went back. It shows "
-            f"{by.at.astimezone(zone):%H:%M}, the last entry of this visit was "
-            f"recorded at {newest.astimezone(zone):%H:%M}. Chart on paper until it is "
-            "set right."
-        )
+        raise _went_back(chart.session, newest, by)
     if chart.session.entered_in_error:
         raise Refused("This visit was entered in error. Nothing can be added to it.")
     return chart
+
+
+def refuse_backwards(header: InfusionSession, *, by: Actor) -> None:
+    """Refuse an act when anything of the visit was recorded after now (H14).
+
+    For acts that read no chart: check-in, what is done before the Start, vials,
+    medicines, the end and the discharge. One query, whatever was recorded.
+    """
+    newest = max(_newest_row(header) or header.created_at, header.created_at)
+    if newest - by.at > CLOCK_SLACK:
+        raise _went_back(header, newest, by)
+
+
+def _newest_row(header: InfusionSession) -> datetime | None:
+    """When the newest row of a visit was recorded, of whatever kind it is."""
+    first, *others = (
+        kind.objects.filter(session=header).order_by().values_list("recorded_at")
+        for kind in (IdentityCheck, *SessionRow.__subclasses__())
+    )
+    newest = first.union(*others, all=True).order_by("-recorded_at").first()
+    return newest[0] if newest else None
+
+
+def _went_back(header: InfusionSession, newest: datetime, by: Actor) -> Refused:
+    zone = header.clinic.zone
+    return Refused(
+        "NOT SAVED: the server's clock went back. It shows {now}, the last entry of "
+        "this visit was recorded at {newest}. Chart on paper until it is set right.",
+        now=f"{by.at.astimezone(zone):%H:%M}",
+        newest=f"{newest.astimezone(zone):%H:%M}",
+    )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.utils.translation import gettext as _
+
 from sessions.catalogue.medicines import Medicine, medicines
 from sessions.models import (
     IN_A_CHAIR,
@@ -18,6 +20,7 @@ from sessions.models import (
 )
 from sessions.rules.quantities import plain
 from sessions.services.acts import Actor, Refused, act
+from sessions.services.locks import refuse_backwards
 
 DAY = timedelta(hours=24)
 LONGEST_GAP = 8 * DAY
@@ -82,6 +85,7 @@ def give(
             .select_related("patient", "order__current", "clinic")
             .get(pk=session.pk)
         )
+        refuse_backwards(header, by=by)
         row = append_given(header, ordered, by=by, event_time=event_time)
         done.on(row, medicine=row.medicine_key, dose=row.dose)
     return row
@@ -121,7 +125,10 @@ def append_given(
 def withdraw_given(*, given: GivenMedicine, reason: str, by: Actor) -> GivenMedicine:
     """Take back a dose that was recorded and not given; the row stays readable."""
     with act("medicine.withdraw", by=by, patient=given.session.patient) as done:
-        InfusionSession.objects.select_for_update(of=("self",)).get(pk=given.session_id)
+        header = InfusionSession.objects.select_for_update(of=("self",)).get(
+            pk=given.session_id
+        )
+        refuse_backwards(header, by=by)
         if not GivenMedicine.objects.filter(pk=given.pk).current().exists():
             raise Refused("This dose was already taken back.")
         if not reason.strip():
@@ -253,19 +260,28 @@ def _refusal(
     if against is not None:
         reaction = f" ({against.reaction})" if against.reaction else ""
         return (
-            f"Allergy to {against.substance}{reaction}: {ordered.name} is not given. "
-            "Ask the prescriber for another.",
+            _(
+                "Allergy to {substance}{reaction}: {name} is not given. "
+                "Ask the prescriber for another."
+            ).format(substance=against.substance, reaction=reaction, name=ordered.name),
             None,
         )
     if given and ordered.purpose == Purpose.BEFORE:
-        return f"{ordered.name} was given already in this visit.", None
+        return _("{name} was given already in this visit.").format(
+            name=ordered.name
+        ), None
     if ordered.gap_minutes and same:
         free = same[-1].event_time + timedelta(minutes=ordered.gap_minutes)
         if at < free:
             clock = free.astimezone(session.clinic.zone)
             return (
-                f"{ordered.name}: next dose from {clock:%H:%M} "
-                f"({ordered.gap_minutes} min between doses).",
+                _(
+                    "{name}: next dose from {clock} ({gap_minutes} min between doses)."
+                ).format(
+                    name=ordered.name,
+                    clock=f"{clock:%H:%M}",
+                    gap_minutes=ordered.gap_minutes,
+                ),
                 free,
             )
     if ordered.max_in_24h is not None:
@@ -273,16 +289,25 @@ def _refusal(
         doses = [_in_unit(row.dose, row.dose_unit, ordered.dose_unit) for row in lately]
         if None in doses:
             return (
-                f"{ordered.name} was given in another unit within 24 h: add the doses "
-                "up by hand and ask the prescriber.",
+                _(
+                    "{name} was given in another unit within 24 h: add the "
+                    "doses up by hand and ask the prescriber."
+                ).format(name=ordered.name),
                 None,
             )
         total = sum(doses, Decimal(0))
         if total + ordered.dose > ordered.max_in_24h:
             return (
-                f"{ordered.name}: {plain(total)} of at most "
-                f"{plain(ordered.max_in_24h)} {ordered.dose_unit} in 24 h are given; "
-                f"{plain(ordered.dose)} {ordered.dose_unit} more would pass it.",
+                _(
+                    "{name}: {total} of at most {max_in_24h} {dose_unit} in 24 "
+                    "h are given; {dose} {dose_unit} more would pass it."
+                ).format(
+                    name=ordered.name,
+                    total=plain(total),
+                    max_in_24h=plain(ordered.max_in_24h),
+                    dose_unit=ordered.dose_unit,
+                    dose=plain(ordered.dose),
+                ),
                 lately[0].event_time + DAY if lately else None,
             )
     return "", None

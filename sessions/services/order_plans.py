@@ -6,6 +6,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from sessions.catalogue.gate import risk_factors
 from sessions.catalogue.indications import indications
 from sessions.catalogue.products import products
@@ -334,8 +336,9 @@ def _own_warnings(
         yield from _fixed_too_much(made, policy)
         yield _warning(
             "fixed_dose",
-            f"A fixed dose in grams: {plain(made.dose.course_g_per_kg, 3)} g/kg for "
-            "this patient.",
+            _("A fixed dose in grams: {course_g_per_kg} g/kg for this patient.").format(
+                course_g_per_kg=plain(made.dose.course_g_per_kg, 3)
+            ),
             policy.dose_range.hard_times_highest.source,
         )
     yield from _far_below(made, policy)
@@ -343,15 +346,23 @@ def _own_warnings(
     if last and now and not Fraction(1, 4) < exact(now) / exact(last) < 4:
         yield _warning(
             "dose_unlike_last",
-            f"{plain(now)} g/kg, but the last order was {plain(last)} g/kg. "
-            "Is the point in the right place?",
+            _(
+                "{now} g/kg, but the last order was {last} g/kg. Is the "
+                "point in the right place?"
+            ).format(now=plain(now), last=plain(last)),
             Source(text="The patient's last signed order"),
         )
     if choices.experience and choices.experience != facts.start.experience:
         yield _warning(
             "experience_stated",
-            f"Ordered as {choices.experience} infusion; by the record it is "
-            f"{facts.start.experience}: {facts.start.because}.",
+            _(
+                "Ordered as {experience} infusion; by the record it is "
+                "{experience2}: {because}."
+            ).format(
+                experience=choices.experience,
+                experience2=facts.start.experience,
+                because=facts.start.because,
+            ),
             facts.start.source,
         )
 
@@ -363,9 +374,14 @@ def _fixed_too_much(made: Plan, policy: DosingPolicy):
     if exact(made.dose.course_g_per_kg) > most:
         yield _warning(
             "dose_above_ceiling",
-            f"{plain(made.dose.course_g, 2)} g is "
-            f"{plain(made.dose.course_g_per_kg, 2)} g/kg for this patient, above "
-            f"{plain(most)} g/kg.",
+            _(
+                "{course_g} g is {course_g_per_kg} g/kg for this patient, "
+                "above {most} g/kg."
+            ).format(
+                course_g=plain(made.dose.course_g, 2),
+                course_g_per_kg=plain(made.dose.course_g_per_kg, 2),
+                most=plain(most),
+            ),
             limits.unsourced_most_g_per_kg.source,
             hard=True,
         )
@@ -382,8 +398,13 @@ def _far_below(made: Plan, policy: DosingPolicy):
     if highest and made.dose.check.level == "ok" and dose * FAR_BELOW < max(highest):
         yield _warning(
             "dose_far_below",
-            f"{plain(made.dose.course_g_per_kg, 3)} g/kg is far below the published "
-            f"{plain(max(highest))} g/kg. Is the point in the right place?",
+            _(
+                "{course_g_per_kg} g/kg is far below the published "
+                "{highest} g/kg. Is the point in the right place?"
+            ).format(
+                course_g_per_kg=plain(made.dose.course_g_per_kg, 3),
+                highest=plain(max(highest)),
+            ),
             policy.dose_range.hard_times_highest.source,
         )
 
@@ -402,8 +423,10 @@ def _product_allergies(allergies: tuple[Allergy, ...], product: Product):
         if to_all or substance in contains or substance.split()[0] in brand.split():
             yield _warning(
                 "product_allergy",
-                f"An allergy to {allergy.substance} is on record, and "
-                f"{product.brand} is or contains it.",
+                _(
+                    "An allergy to {substance} is on record, and {brand} is or "
+                    "contains it."
+                ).format(substance=allergy.substance, brand=product.brand),
                 Source(text="The patient's record"),
                 hard=True,
             )
@@ -418,7 +441,9 @@ def _contraindications(facts: Facts, made: Plan):
         if factor.concerns(made.product.key):
             yield _warning(
                 key,
-                f"{factor.label}: {factor.changes}. Clears: {factor.clears}.",
+                _("{label}: {changes}. Clears: {clears}.").format(
+                    label=factor.label, changes=factor.changes, clears=factor.clears
+                ),
                 factor.source,
                 hard=True,
             )
@@ -431,16 +456,21 @@ def _weight_warnings(facts: Facts, clinic: Clinic, at: datetime):
     if days > limits.outer_limit_days.value:
         yield _warning(
             "weight_too_old",
-            f"The weight is {days} days old. Weigh the patient first "
-            f"(at most {plain(limits.outer_limit_days.value)} days).",
+            _(
+                "The weight is {days} days old. Weigh the patient first "
+                "(at most {value} days)."
+            ).format(days=days, value=plain(limits.outer_limit_days.value)),
             limits.outer_limit_days.source,
             hard=True,
         )
     elif days > clinic.weight_valid_days:
         yield _warning(
             "weight_old",
-            f"The weight is {days} days old; the clinic asks again after "
-            f"{clinic.weight_valid_days}. Measure again, or say why it still holds.",
+            _(
+                "The weight is {days} days old; the clinic asks again "
+                "after {weight_valid_days}. Measure again, or say why it "
+                "still holds."
+            ).format(days=days, weight_valid_days=clinic.weight_valid_days),
             limits.max_age_days.source,
         )
     if before is None:
@@ -448,8 +478,12 @@ def _weight_warnings(facts: Facts, clinic: Clinic, at: datetime):
     if looks_like_pounds(weight.weight_kg, before.weight_kg):
         yield _warning(
             "weight_lb_kg",
-            f"{plain(weight.weight_kg)} kg after {plain(before.weight_kg)} kg: pounds "
-            "typed for kilograms? Weigh again and correct the record.",
+            _(
+                "{weight_kg} kg after {weight_kg2} kg: pounds typed for "
+                "kilograms? Weigh again and correct the record."
+            ).format(
+                weight_kg=plain(weight.weight_kg), weight_kg2=plain(before.weight_kg)
+            ),
             Source(text="Clinic policy: a ratio of 2.0 to 2.4 between two weights"),
             hard=True,
         )
@@ -506,7 +540,7 @@ def medicine_warnings(
         return [
             _warning(
                 "allergies_unknown",
-                "Allergies are not recorded: ask before any medicine is given.",
+                _("Allergies are not recorded: ask before any medicine is given."),
                 Source(text="The patient's record"),
             )
         ]
@@ -517,7 +551,9 @@ def medicine_warnings(
             found.append(
                 _warning(
                     "allergy",
-                    f"{medicine.name}: an allergy to {allergy.substance} is on record.",
+                    _("{name}: an allergy to {substance} is on record.").format(
+                        name=medicine.name, substance=allergy.substance
+                    ),
                     Source(text="The patient's record"),
                     hard=True,
                 )

@@ -6,6 +6,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from sessions.models import (
     Clinic,
     IdentityCheck,
@@ -19,6 +21,7 @@ from sessions.models import (
     Signature,
     User,
 )
+from sessions.rules.language import inside
 from sessions.rules.quantities import to_decimal
 from sessions.rules.titration import Plan
 from sessions.services.acts import Actor, Refused, Stale, act
@@ -114,7 +117,9 @@ def change_order(
     with act("order.change", by=by, patient=order.patient) as done:
         order = _locked(order, seen_version)
         if order.status in (OrderStatus.COMPLETED, OrderStatus.CANCELLED):
-            raise Refused(f"This order is {order.get_status_display().lower()}.")
+            raise Refused(
+                "This order is {status}.", status=inside(order.get_status_display())
+            )
         if not choices.change_note.strip():
             raise Refused("Say in a few words what is changed.", field="change_note")
         before = order.current
@@ -140,7 +145,7 @@ def sign_order(
     with act("order.sign", by=by, patient=order.patient) as done:
         order = _locked(order, seen_version)
         version = order.current
-        _require(order, OrderStatus.DRAFT, "Only a draft can be signed.")
+        _require(order, OrderStatus.DRAFT, _("Only a draft can be signed."))
         _refuse_expired(version, order.clinic, by.at)
         _append_identity(version, order.patient, identity, by)
         stops = hard_stops(version)
@@ -178,7 +183,7 @@ def verify_order(
     with act("order.verify", by=by, patient=order.patient) as done:
         order = _locked(order, seen_version)
         version = order.current
-        _require(order, OrderStatus.SIGNED, "Only a signed order can be verified.")
+        _require(order, OrderStatus.SIGNED, _("Only a signed order can be verified."))
         _refuse_expired(version, order.clinic, by.at)
         if _is_own(version, by):
             raise Refused("Whoever wrote or signed an order cannot verify it.")
@@ -299,7 +304,7 @@ def complete_order(
         order,
         {OrderStatus.ACTIVE},
         OrderStatus.COMPLETED,
-        reason=reason or "The course is given.",
+        reason=reason or _("The course is given."),
         by=by,
         seen_version=seen_version,
     )
@@ -348,8 +353,8 @@ def _moved(
     with act(action, by=by, patient=order.patient) as done:
         order = _locked(order, seen_version)
         if order.status not in allowed:
-            word = order.get_status_display().lower()
-            raise Refused(f"This order is {word}; that cannot be done now.")
+            word = inside(order.get_status_display())
+            raise Refused("This order is {word}; that cannot be done now.", word=word)
         if not reason.strip():
             raise Refused("Say why.", field="reason")
         _move(order, status)
@@ -382,7 +387,11 @@ def _move(order: Order, status: str, *, current: OrderVersion | None = None) -> 
 
 def _require(order: Order, status: str, message: str) -> None:
     if order.status != status:
-        raise Refused(f"{message} This one is {order.get_status_display().lower()}.")
+        raise Refused(
+            "{words} This one is {status}.",
+            words=message,
+            status=inside(order.get_status_display()),
+        )
 
 
 def _refuse_expired(version: OrderVersion, clinic: Clinic, at: datetime) -> None:
@@ -523,12 +532,13 @@ def _refuse_unanswered(made: Plan, choices: Choices) -> None:
             raise Refused(stop.text, field=where)
         if not choices.override_reason.strip():
             raise Refused(
-                f"{stop.text} To order it all the same, say why it is overridden.",
+                "{words} To order it all the same, say why it is overridden.",
+                words=stop.text,
                 field="override_reason",
             )
     asked = [each for each in made.warnings if each.code in NEEDS_REASON]
     if asked and not choices.reason.strip():
-        raise Refused(f"{asked[0].text} Give a reason.", field="reason")
+        raise Refused("{words} Give a reason.", words=asked[0].text, field="reason")
 
 
 def _refuse_telephone(telephone: Telephone, made: Plan, clinic: Clinic) -> None:
@@ -546,9 +556,11 @@ def _append_medicines(
 ) -> None:
     for medicine in medicines:
         if medicine.purpose == Purpose.AS_NEEDED and medicine.max_in_24h is None:
-            raise Refused(f"{medicine.name}: give the most in 24 h.")
+            raise Refused("{name}: give the most in 24 h.", name=medicine.name)
         if medicine.max_in_24h is not None and medicine.max_in_24h < medicine.dose:
-            raise Refused(f"{medicine.name}: one dose is more than the most in 24 h.")
+            raise Refused(
+                "{name}: one dose is more than the most in 24 h.", name=medicine.name
+            )
         OrderMedicine.objects.create(
             order_version=version,
             purpose=medicine.purpose,

@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models import (
     Allergy,
@@ -30,9 +32,9 @@ Row = TypeVar("Row", bound=PatientRow)
 
 HEADER = ("mrn", "family_name", "given_names", "birth_date", "sex", "phone", "contact")
 AMENDABLE = (*HEADER, "note")
-ONCE_MORE = "Asked again."
-NEWER = "A newer statement."
-MRN_TAKEN = "This MRN already belongs to a patient."
+ONCE_MORE = _lazy("Asked again.")
+NEWER = _lazy("A newer statement.")
+MRN_TAKEN = _lazy("This MRN already belongs to a patient.")
 
 
 def register_patient(
@@ -223,7 +225,7 @@ def add_allergy(
     if corrects is None:
         corrects = next((row for row in others if row.none_known), None)
         if corrects is not None:
-            reason = ONCE_MORE if none_known else "An allergy was reported."
+            reason = ONCE_MORE if none_known else _("An allergy was reported.")
             event_time = event_time or by.at
     return append_row(
         Allergy,

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from sessions.charts import SessionChart, chart_of, vital_set
 from sessions.models import (
     Allergy,
@@ -30,6 +32,7 @@ from sessions.models import (
 from sessions.rules.assessment import Chart, assess
 from sessions.rules.findings import Finding
 from sessions.rules.ladders import Rung
+from sessions.rules.language import day_words
 from sessions.rules.quantities import plain
 from sessions.rules.thresholds import Phase
 from sessions.services import medicines, order_plans, protocols
@@ -237,7 +240,7 @@ class Preparation:
             "consent": self.consent.pk if self.consent else None,
             "vials": [vial.pk for vial in self.vials],
             "allergies": [_allergy_words(row) for row in self.allergies]
-            or ["not recorded"],
+            or [_("not recorded")],
         }
 
 
@@ -310,7 +313,9 @@ def is_assessed(session: InfusionSession, *, at: datetime) -> bool:
 def weight_words(weight: Weight, zone) -> str:
     """The weight a confirmation speaks about: another one is not confirmed by it."""
     measured = weight.event_time.astimezone(zone)
-    return f"{plain(weight.weight_kg)} kg of {measured:%-d %b %Y}"
+    return _("{weight_kg} kg of {measured}").format(
+        weight_kg=plain(weight.weight_kg), measured=day_words(measured)
+    )
 
 
 def _last_start(session: InfusionSession, *, at: datetime) -> Start | None:
@@ -385,5 +390,5 @@ def _baseline_findings(chart: SessionChart) -> tuple[Finding, ...] | None:
 
 def _allergy_words(row: Allergy) -> str:
     if row.none_known:
-        return "none known"
+        return _("none known")
     return f"{row.substance}: {row.reaction}" if row.reaction else row.substance

@@ -5,14 +5,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _lazy
+
 from sessions.catalogue.default_protocol import CODE, default_document
 from sessions.models import Clinic, Protocol, ProtocolEvent, ProtocolVersion
 from sessions.rules.policy import Policy
 from sessions.rules.sources import DocumentError
 from sessions.services.acts import Actor, Refused, act
 
-DEFAULT_NAME = "IVIG infusion"
-SHIPPED = "The default protocol as shipped: a draft until this clinic approves it."
+DEFAULT_NAME = _lazy("IVIG infusion")
+SHIPPED = _lazy(
+    "The default protocol as shipped: a draft until this clinic approves it."
+)
 
 
 def in_force(clinic: Clinic) -> ProtocolVersion | None:
@@ -62,7 +66,10 @@ def draft_version(
         protocol = Protocol.objects.select_for_update().get(pk=protocol.pk)
         same = protocol.versions.filter(sha256=digest(document)).first()
         if same:
-            raise Refused(f"Nothing was changed: version {same.number} says the same.")
+            raise Refused(
+                "Nothing was changed: version {number} says the same.",
+                number=same.number,
+            )
         version = _append(protocol, document, note=note, by=by)
         done.on(version, sha256=version.sha256, based_on=based_on.number)
     return version

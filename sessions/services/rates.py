@@ -4,10 +4,11 @@ A nurse cannot go above the order's ceiling at all; a prescriber can, with a sig
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import TextChoices
+from django.utils.translation import gettext as _
 
 from sessions.charts import SessionChart, is_complete
 from sessions.models import (
@@ -50,9 +51,9 @@ class Reason:
 
 
 NO_REASON = Reason()
-
 PAGE_BEHIND = timedelta(seconds=10)
 """How far the clock of a page may be behind the server's: it learns whole seconds."""
+
 
 def step_up(
     session: InfusionSession,
@@ -234,8 +235,10 @@ def append_reduce(
         raise Refused("There is no lower step: pause instead.")
     if to_ml_per_h not in lower:
         raise Stale(
-            f"{plain(to_ml_per_h)} mL/h is not a lower step of this order at "
-            f"{plain(chart.rate_ml_per_h)} mL/h. Look again, then press again."
+            "{to_ml_per_h} mL/h is not a lower step of this order at "
+            "{rate_ml_per_h} mL/h. Look again, then press again.",
+            to_ml_per_h=plain(to_ml_per_h),
+            rate_ml_per_h=plain(chart.rate_ml_per_h),
         )
     return _append(
         chart,
@@ -298,7 +301,9 @@ def append_stop(
         session=chart.session,
         from_stage=Stage.INFUSING,
         to_stage=Stage.OBSERVING,
-        reason=f"stopped: {dict(RateReason.choices).get(reason.code, reason.code)}",
+        reason=_("stopped: {code}").format(
+            code=dict(RateReason.choices).get(reason.code, reason.code)
+        ),
         **by.stamp(),
     )
     InfusionSession.objects.filter(pk=chart.session.pk).update(stage=Stage.OBSERVING)
@@ -315,17 +320,19 @@ def step_held(chart: SessionChart, *, with_set_now: bool = False) -> str:
     """
     running = chart.running
     if running.state != "running":
-        return "The infusion is not running."
+        return _("The infusion is not running.")
     if running.next_rung is None:
-        return "This is the highest rate of the order."
+        return _("This is the highest rate of the order.")
     if chart.loud_flags:
-        return "Held while a flag is open."
+        return _("Held while a flag is open.")
     if chart.rechecks:
-        return "Held until the recheck has settled."
+        return _("Held until the recheck has settled.")
     if running.step_due_at is None or running.step_due_at > chart.at:
-        return "The least time at this step is not over."
+        return _("The least time at this step is not over.")
     if chart.policy is None:
-        return f"CHECK NOT DONE: {chart.policy_fault}."
+        return _("CHECK NOT DONE: {policy_fault}.").format(
+            policy_fault=chart.policy_fault
+        )
     if not with_set_now:
         return _set_missing(chart, chart.policy)
     return ""
@@ -335,9 +342,9 @@ def _set_missing(chart: SessionChart, policy: Policy) -> str:
     window = span(policy.monitoring.schedule.before_step_minutes)
     complete = [row for row in chart.vitals if is_complete(row)]
     if not complete or complete[-1].event_time < chart.at - window:
-        return "A complete set of vital signs is needed first."
+        return _("A complete set of vital signs is needed first.")
     if chart.vitals[-1].tolerated is False:
-        return "The last set says: not tolerated."
+        return _("The last set says: not tolerated.")
     return ""
 
 
@@ -350,13 +357,6 @@ def lower_rungs(chart: SessionChart) -> list[Rung]:
     ]
 
 
-def _append_resume(
-    chart: SessionChart,
-    to_ml_per_h: Decimal,
-    read_back: bool,
-    reason: Reason,
-    by: Actor,
-) -> RateChange:
 def _locked(
     session: InfusionSession, by: Actor, seen_version: int | None
 ) -> SessionChart:
@@ -367,6 +367,13 @@ def _locked(
     return chart
 
 
+def _append_resume(
+    chart: SessionChart,
+    to_ml_per_h: Decimal,
+    read_back: bool,
+    reason: Reason,
+    by: Actor,
+) -> RateChange:
     if chart.running.state != "paused":
         raise Refused("This infusion is not paused.")
     if chart.loud_flags:
@@ -378,7 +385,8 @@ def _locked(
     allowed = {proposed.ml_per_h, *(rung.pump_ml_per_h for rung in chart.rungs)}
     if to_ml_per_h not in allowed:
         raise Refused(
-            f"{plain(to_ml_per_h)} mL/h is not a step of this order.",
+            "{to_ml_per_h} mL/h is not a step of this order.",
+            to_ml_per_h=plain(to_ml_per_h),
             field="rate_ml_per_h",
         )
     if to_ml_per_h > proposed.ml_per_h:
@@ -417,8 +425,9 @@ def _append(
     top = max((rung.pump_ml_per_h for rung in chart.rungs), default=Decimal(0))
     if going and rate_ml_per_h > top and not above_ceiling:
         raise Refused(
-            f"{plain(rate_ml_per_h)} mL/h is above the ceiling of this order, "
-            f"{plain(top)} mL/h.",
+            "{rate_ml_per_h} mL/h is above the ceiling of this order, {top} mL/h.",
+            rate_ml_per_h=plain(rate_ml_per_h),
+            top=plain(top),
             field="rate_ml_per_h",
         )
     if kind == RateKind.STEP:
@@ -466,8 +475,10 @@ def _must_run(chart: SessionChart) -> None:
 def _must_match(shown_ml_per_h: Decimal, worked_out_ml_per_h: Decimal) -> None:
     if shown_ml_per_h != worked_out_ml_per_h:
         raise Stale(
-            f"The screen showed {plain(shown_ml_per_h)} mL/h, the next step is "
-            f"{plain(worked_out_ml_per_h)} mL/h. Look again, then press again."
+            "The screen showed {shown_ml_per_h} mL/h, the next step is "
+            "{worked_out_ml_per_h} mL/h. Look again, then press again.",
+            shown_ml_per_h=plain(shown_ml_per_h),
+            worked_out_ml_per_h=plain(worked_out_ml_per_h),
         )
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.utils.translation import gettext as _
+
 from sessions.catalogue.reactions import labels, vocabulary
 from sessions.charts import SeenReaction, SessionChart
 from sessions.models import (
@@ -24,11 +26,11 @@ from sessions.models import (
     Vial,
 )
 from sessions.rules.findings import Action, Severity
+from sessions.rules.monitoring import RECHECK_MINUTES
 from sessions.rules.reactions import Symptom, UnknownReaction
 from sessions.services.acts import Actor, Refused, act
 from sessions.services.assessments import escalated, judge_reaction
 from sessions.services.flags import (
-    DEFAULT_RECHECK_MINUTES,
     answer_all,
     append_act,
     keep_judgement,
@@ -148,7 +150,7 @@ def record_outcome(
                 again = escalated(
                     chart,
                     again,
-                    "Not settling after the first action",
+                    _("Not settling after the first action"),
                     done=_called_for(chart, seen.reaction),
                 )
             keep_judgement(chart, again, by=by, reaction=seen.reaction)
@@ -284,7 +286,7 @@ def _answer(
     elif not _runs(chart) or flag.action == FlagAction.OBSERVE:
         answer_all(chart, "observe", row=None, by=by, also=raised)
     else:
-        minutes = flag.recheck_minutes or DEFAULT_RECHECK_MINUTES
+        minutes = flag.recheck_minutes or RECHECK_MINUTES
         event = FlagEvent.objects.create(
             flag=flag,
             kind=FlagEvent.Kind.OVERRIDDEN,

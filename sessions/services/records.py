@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+
 from sessions.charts import SessionChart, chart_of, current_rows
 from sessions.models import (
     EndReason,
@@ -26,7 +29,11 @@ from sessions.rules.running import per_kg
 
 LOUD = (FlagAction.REDUCE, FlagAction.PAUSE, FlagAction.STOP, FlagAction.EMERGENCY)
 
-ENDS = dict(RateReason.choices) | dict(EndReason.choices) | {"flag": "Answer to a flag"}
+ENDS = (
+    dict(RateReason.choices)
+    | dict(EndReason.choices)
+    | {"flag": _lazy("Answer to a flag")}
+)
 """Why the infusion ended before its volume was in, in words."""
 
 
@@ -128,29 +135,33 @@ def _compared(chart: SessionChart, paused: int) -> Iterable[Compared]:
     )
     planned_minutes = _planned_minutes(chart)
     yield Compared(
-        "Dose", f"{plain(version.given_g)} g", f"{_short(given_g)} g" if start else "–"
+        _("Dose"),
+        f"{plain(version.given_g)} g",
+        f"{_short(given_g)} g" if start else "–",
     )
     yield Compared(
-        "Volume",
+        _("Volume"),
         f"{plain(chart.total_ml)} mL",
         f"{_short(chart.volume_ml)} mL" if start else "–",
     )
     took = "–"
     if start is not None and chart.ended_at is not None:
         minutes = int((chart.ended_at - start.event_time).total_seconds() // 60)
-        took = f"{minutes} min" + (f", {paused} min paused" if paused else "")
-    yield Compared("Time", f"{planned_minutes} min", took)
+        took = f"{minutes} min" + (
+            _(", {paused} min paused").format(paused=paused) if paused else ""
+        )
+    yield Compared(_("Time"), f"{planned_minutes} min", took)
     planned_end, ended = "–", "–"
     if start is not None:
         projected = start.event_time + timedelta(minutes=planned_minutes)
         planned_end = f"{projected.astimezone(zone):%H:%M}"
     if chart.ended_at is not None:
         ended = f"{chart.ended_at.astimezone(zone):%H:%M}"
-    yield Compared("End", planned_end, ended)
+    yield Compared(_("End"), planned_end, ended)
     highest, tolerated = _highest(chart), highest_tolerated(chart)
     top = max((rung.pump_ml_per_h for rung in chart.steps), default=None)
-    yield Compared("Highest rate", _pump(top), _pump(highest))
-    yield Compared("Highest tolerated", "–", _rate(chart, tolerated))
+    yield Compared(_("Highest rate"), _pump(top), _pump(highest))
+    yield Compared(_("Highest tolerated"), "–", _rate(chart, tolerated))
 
 
 def _planned_minutes(chart: SessionChart) -> int:
@@ -202,43 +213,59 @@ def _deviations(chart: SessionChart, paused: int) -> Iterable[str]:
     planned = len(chart.steps)
     if chart.ended_at is not None and reached < planned:
         first = (
-            f"Step {reached + 1}"
+            _("Step {reached}").format(reached=reached + 1)
             if reached + 1 == planned
-            else (f"Steps {reached + 1} to {planned}")
+            else (
+                _("Steps {reached} to {planned}").format(
+                    reached=reached + 1, planned=planned
+                )
+            )
         )
-        yield f"{first} not reached."
+        yield _("{first} not reached.").format(first=first)
     if chart.ended_at is not None and chart.left_ml > 0:
         last = chart.rates[-1]
         why = last.reason_text or ENDS.get(last.reason_code, last.reason_code)
         why = f": {why}" if why else ""
         missing, total = _short(chart.left_ml), plain(chart.total_ml)
-        yield f"{missing} mL of {total} mL not given{why}."
+        yield _("{missing} mL of {total} mL not given{why}.").format(
+            missing=missing, total=total, why=why
+        )
     if paused:
-        yield f"Paused for {paused} min in all."
+        yield _("Paused for {paused} min in all.").format(paused=paused)
     change = start.weight_kg - start.order_version.weight_kg
     if change:
         yield (
-            f"Weight {plain(start.weight_kg)} kg, at the order "
-            f"{plain(start.order_version.weight_kg)} kg; dose as signed, rates for "
-            f"{_short(start.dosing_weight_kg)} kg."
+            _(
+                "Weight {weight_kg} kg, at the order {weight_kg2} kg; dose "
+                "as signed, rates for {dosing_weight_kg} kg."
+            ).format(
+                weight_kg=plain(start.weight_kg),
+                weight_kg2=plain(start.order_version.weight_kg),
+                dosing_weight_kg=_short(start.dosing_weight_kg),
+            )
         )
     if start.experience == "first":
         because = start.plan.get("today", {}).get("experience_because", "")
         yield (
-            f"Run as a first infusion: {because}; observed "
-            f"{start.observation_minutes} min."
+            _(
+                "Run as a first infusion: {because}; observed "
+                "{observation_minutes} min."
+            ).format(because=because, observation_minutes=start.observation_minutes)
         )
     late = sum(
         row.is_late(chart.session.clinic.late_entry_minutes)
         for row in (*chart.vitals, *chart.rates)
     )
     if late:
-        yield f"{late} late {'entry' if late == 1 else 'entries'}, marked below."
+        yield _("{late} late {value}, marked below.").format(
+            late=late, value="entry" if late == 1 else "entries"
+        )
     corrected = sum(bool(row.supersedes_id) for row in chart.every_vitals)
     if corrected:
         yield (
-            f"{corrected} correct{'ion' if corrected == 1 else 'ions'} of vital signs, "
-            "both values below."
+            _("{corrected} correct{value} of vital signs, both values below.").format(
+                corrected=corrected, value="ion" if corrected == 1 else "ions"
+            )
         )
 
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 _NONCE = 12
 # Without letters and digits that are mistaken for each other when read aloud.
@@ -45,7 +46,7 @@ def unseal(sealed: str) -> str:
         except InvalidTag:
             continue
         return plain.decode()
-    raise Unreadable("sealed with another key")
+    raise Unreadable(_("sealed with another key"))
 
 
 def _key(secret: str) -> bytes:

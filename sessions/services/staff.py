@@ -17,6 +17,12 @@ def access_denied(*, by: Actor, permission: str, path: str) -> None:
         done.detail.update(permission=permission, path=path[:200])
 
 
+def too_fast(*, by: Actor, path: str) -> None:
+    """Write down that a login posted faster than hands do, and was told to wait."""
+    with act("access.too-fast", by=by) as done:
+        done.detail.update(path=path[:200])
+
+
 def append_user(
     *,
     clinic: Clinic,
@@ -178,8 +184,11 @@ def _locked(user: User, seen: str) -> User:
     now = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
     if now.seen_as != seen:
         raise Stale(
-            f"{now.name} was changed by somebody else since this page was drawn: "
-            f"{now.role}, {'active' if now.is_active else 'not active'}."
+            "{name} was changed by somebody else since this page was "
+            "drawn: {role}, {value}.",
+            name=now.name,
+            role=now.role,
+            value="active" if now.is_active else "not active",
         )
     return now
 

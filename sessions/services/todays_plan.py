@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from sessions.catalogue.indications import indications
 from sessions.catalogue.products import products
 from sessions.models import (
@@ -72,9 +74,9 @@ def plan_of_today(
     rule, and never pass the ceiling that was signed.
     """
     if version is None:
-        return None, "The order has no version yet."
+        return None, _("The order has no version yet.")
     if protocol is None:
-        return None, "No protocol is in force: the clinic approves one first."
+        return None, _("No protocol is in force: the clinic approves one first.")
     try:
         facts = order_plans.facts_of(
             session.patient,
@@ -97,7 +99,7 @@ def plan_of_today(
             tolerance=Limit(
                 kind="order",
                 exact_ml_per_kg_h=exact(version.ceiling_ml_per_kg_h),
-                text="the ceiling of the signed order",
+                text=_("the ceiling of the signed order"),
                 source=Source(
                     text=f"Order {version.order_id}, version {version.number}"
                 ),
@@ -108,9 +110,9 @@ def plan_of_today(
     except Refused as refused:
         return None, refused.message
     except (DosingError, LabelError, KeyError) as error:
-        return None, f"The plan cannot be computed: {error}"
+        return None, _("The plan cannot be computed: {error}").format(error=error)
     if made.dose.given_g != version.given_g:
-        return None, "The plan of today and the signed order differ in grams."
+        return None, _("The plan of today and the signed order differ in grams.")
     first = facts.start.experience == "first"
     switched = (
         last is not None and last.order_version.product_key != version.product_key

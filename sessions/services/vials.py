@@ -6,11 +6,14 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Count, Max
+from django.utils.translation import gettext as _
 
 from sessions.catalogue.products import products
 from sessions.models import Clinic, InfusionSession, Stage, Vial, VialEnd
+from sessions.rules.language import day_words, inside
 from sessions.rules.quantities import exact, plain, to_decimal, volume_ml
 from sessions.services.acts import Actor, Refused, act
+from sessions.services.locks import refuse_backwards
 
 OPENED_IN = (Stage.CHECKED_IN, Stage.ASSESSED, Stage.INFUSING)
 """Stages in which a vial may be opened for a visit."""
@@ -91,33 +94,42 @@ def add_vial(
     the dose needs.
     """
     with act("vial.add", by=by, patient=session.patient) as done:
-        header = _locked(session)
+        header = _locked(session, by)
         version = header.order.current
         product = products()[product_key]
         if product_key != version.product_key:
             raise Refused(
-                f"This is {product.brand}. The order is for {version.product_name}: "
-                "set this vial aside.",
+                "This is {brand}. The order is for {product_name}: set "
+                "this vial aside.",
+                brand=product.brand,
+                product_name=version.product_name,
                 field="product_key" if not gtin else "code",
             )
         if grams not in product.vials.grams:
             raise Refused(
-                f"{product.brand} has no vial of {plain(grams)} g.", field="grams"
+                "{brand} has no vial of {grams} g.",
+                brand=product.brand,
+                grams=plain(grams),
+                field="grams",
             )
         _refuse_expired(header, expiry, by.at)
         _refuse_used(header, serial, gtin, product_key)
         known = pack_of(header.clinic, gtin) if gtin else None
         if known and known != (product_key, grams):
             raise Refused(
-                f"This pack was recorded before as {products()[known[0]].brand} "
-                f"{plain(known[1])} g. Compare it with the label.",
+                "This pack was recorded before as {brand} {known} g. "
+                "Compare it with the label.",
+                brand=products()[known[0]].brand,
+                known=plain(known[1]),
                 field="grams",
             )
         held = grams_of(current_vials(header))
         if header.stage != Stage.INFUSING and held >= version.given_g:
             raise Refused(
-                f"The vials already hold {plain(held)} g for {plain(version.given_g)} "
-                "g. Take one away first if this one replaces it.",
+                "The vials already hold {held} g for {given_g} g. Take one "
+                "away first if this one replaces it.",
+                held=plain(held),
+                given_g=plain(version.given_g),
                 field="code",
             )
         vial = Vial.objects.create(
@@ -139,7 +151,7 @@ def add_vial(
 def withdraw_vial(*, vial: Vial, reason: str, by: Actor) -> Vial:
     """Take back a vial recorded by mistake; the row stays readable in the history."""
     with act("vial.withdraw", by=by, patient=vial.session.patient) as done:
-        header = _locked(vial.session)
+        header = _locked(vial.session, by)
         if not Vial.objects.filter(pk=vial.pk).current().exists():
             raise Refused("This vial was already taken back or corrected.")
         if VialEnd.objects.filter(vial=vial).exists():
@@ -181,12 +193,13 @@ def finish_vial(
 ) -> VialEnd:
     """Record that a vial is empty, or what was left in it and why."""
     with act("vial.finish", by=by, patient=vial.session.patient) as done:
-        _locked(vial.session)
+        _locked(vial.session, by)
         if VialEnd.objects.filter(vial=vial).exists():
             raise Refused("This vial is finished already.")
         if waste_ml > vial.volume_ml:
             raise Refused(
-                f"The vial held {plain(vial.volume_ml)} mL, so no more can be left.",
+                "The vial held {volume_ml} mL, so no more can be left.",
+                volume_ml=plain(vial.volume_ml),
                 field="waste_ml",
             )
         if waste_ml and not waste_reason.strip():
@@ -260,7 +273,7 @@ def current_vials(session: InfusionSession) -> list[Vial]:
     )
 
 
-def _locked(session: InfusionSession) -> InfusionSession:
+def _locked(session: InfusionSession, by: Actor) -> InfusionSession:
     header = (
         InfusionSession.objects.select_for_update(of=("self",))
         .select_related("clinic", "patient", "order__current")
@@ -268,16 +281,19 @@ def _locked(session: InfusionSession) -> InfusionSession:
     )
     if header.entered_in_error or header.stage not in OPENED_IN:
         raise Refused(
-            f"This visit is {header.get_stage_display().lower()}: "
-            "no vial can be changed."
+            "This visit is {stage}: no vial can be changed.",
+            stage=inside(header.get_stage_display()),
         )
+    refuse_backwards(header, by=by)
     return header
 
 
 def _refuse_expired(header: InfusionSession, expiry: date, at: datetime) -> None:
     if expiry < today(header.clinic, at):
         raise Refused(
-            f"This vial expired on {expiry:%-d %b %Y}. Set it aside.", field="expiry"
+            "This vial expired on {expiry}. Set it aside.",
+            expiry=day_words(expiry),
+            field="expiry",
         )
 
 
@@ -296,8 +312,14 @@ def _refuse_used(
         return
     day = used.event_time.astimezone(header.clinic.zone)
     here = used.session_id == header.pk
-    where = "for this visit" if here else f"for another visit on {day:%-d %b %Y}"
+    where = (
+        _("for this visit")
+        if here
+        else _("for another visit on {day}").format(day=day_words(day))
+    )
     raise Refused(
-        f"Serial {serial} was recorded already {where}. Take another vial.",
+        "Serial {serial} was recorded already {where}. Take another vial.",
+        serial=serial,
+        where=where,
         field="code",
     )

@@ -177,7 +177,7 @@ def purpose_now(chart: SessionChart, moment: datetime) -> str:
     """What a set taken at a moment is for, when nobody said."""
     if chart.started_at is None or moment < chart.started_at:
         return VitalsPurpose.BASELINE
-    if chart.rechecks:
+    if chart.rechecks or chart.loud_flags:
         return VitalsPurpose.RECHECK
     if chart.session.stage == Stage.OBSERVING:
         return VitalsPurpose.OBSERVATION

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 
 from sessions.access import access, actor
 from sessions.exports import Table
@@ -44,9 +45,14 @@ def export(request, write: Callable[[Table], HttpResponse] = Table.csv):
     file = Table(
         name=f"audit-{local:%Y-%m-%d}",
         about=[
-            ("Report", "Audit"),
-            ("Filters", form.query or "none"),
-            ("Times", f"in UTC; days of the filters begin at midnight in {zone}"),
+            (_("Report"), _("Audit")),
+            (_("Filters"), form.query or "none"),
+            (
+                _("Times"),
+                _("in UTC; days of the filters begin at midnight in {zone}").format(
+                    zone=zone
+                ),
+            ),
         ],
         heads=HEADS,
         rows=[_cells(row) for row in found],

@@ -5,6 +5,8 @@ from itertools import groupby
 
 from django.http import Http404
 from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.access import access
 from sessions.catalogue.gate import risk_factors
@@ -18,20 +20,24 @@ from sessions.rules.quantities import mg_per_kg_min
 from sessions.rules.sources import Source
 
 CLASS_WORDS = {
-    "standard": "Everybody",
-    "first_infusion": "First infusion",
-    "switching_product": "Switching product: start",
-    "switching_product_or_first_infusion": "First infusion or switching: start",
-    "experienced": "Experienced, tolerates it",
-    "manufacturer_chart": "Experienced: manufacturer's chart",
-    "at_risk": "At risk (kidney, clot)",
-    "prior_reaction": "After an earlier reaction",
+    "standard": _lazy("Everybody"),
+    "first_infusion": _lazy("First infusion"),
+    "switching_product": _lazy("Switching product: start"),
+    "switching_product_or_first_infusion": _lazy("First infusion or switching: start"),
+    "experienced": _lazy("Experienced, tolerates it"),
+    "manufacturer_chart": _lazy("Experienced: manufacturer's chart"),
+    "at_risk": _lazy("At risk (kidney, clot)"),
+    "prior_reaction": _lazy("After an earlier reaction"),
 }
 REGION_WORDS = dict(LabelRegion.choices) | {
-    "any": "All regions",
-    "uk": "United Kingdom",
+    "any": _lazy("All regions"),
+    "uk": _lazy("United Kingdom"),
 }
-SOLD_IN = {"us": "United States", "eu": "European Union", "uk": "United Kingdom"}
+SOLD_IN = {
+    "us": _lazy("United States"),
+    "eu": _lazy("European Union"),
+    "uk": _lazy("United Kingdom"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,7 @@ def _rates(rates: LabelRates, product: Product, notes: Notes) -> dict:
     named = all_indications().get(rates.indication_key)
     name = named.name if named else rates.indication_key.replace("_", " ")
     return {
-        "for": "All indications" if rates.indication_key == "default" else name,
+        "for": _("All indications") if rates.indication_key == "default" else name,
         "region": REGION_WORDS.get(rates.region, rates.region),
         "who": CLASS_WORDS.get(rates.patient_class, rates.patient_class),
         "used": PATIENT_CLASSES[rates.patient_class].use != "never",
@@ -162,7 +168,7 @@ def _summary(indication: Indication) -> dict:
         key for regimen in indication.regimens for key in regimen.labelled_products
     }
     if not indication.has_dose:
-        standing = "investigational: no sourced dose"
+        standing = _("investigational: no sourced dose")
     elif indication.investigational:
         standing = "investigational"
     elif products_named & all_products().keys():

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from sessions.access import ENTERING, SIGNED_IN, access
 from sessions.forms.sign_ins import (
@@ -113,7 +114,7 @@ def remove(request, pk):
 
         status = save(request, form, do)
         if status == SAVED:
-            messages.success(request, f"{factor.name} is removed.")
+            messages.success(request, _("{name} is removed.").format(name=factor.name))
             return redirect("security")
     context = {"form": form, "factor": factor}
     return render(request, "sign_ins/remove.html", context, status=status)
@@ -142,7 +143,7 @@ def end_login(request, pk):
     get_object_or_404(Login, pk=pk, user=request.user)
     form = EndLoginForm(request.POST, **_options(request))
     status = save(request, form, lambda by: sign_ins.end_login(login_pk=pk, by=by))
-    return _ended(request, form, status, "That browser is signed out.")
+    return _ended(request, form, status, _("That browser is signed out."))
 
 
 @access(SIGNED_IN, methods=("POST",))
@@ -155,7 +156,7 @@ def end_other_logins(request):
         renew(request, sign_ins.end_other_logins(by=by, but=mine))
 
     status = save(request, form, do)
-    return _ended(request, form, status, "You are signed out everywhere else.")
+    return _ended(request, form, status, _("You are signed out everywhere else."))
 
 
 def _new(request, form: AddPasskeyForm, state: dict, by) -> factors.Added:
@@ -177,7 +178,9 @@ def _added(request, made: list[factors.Added]):
         request.session[SECOND_FACTOR] = True
         renew(request, made[0].factor.user)
     if made and not made[0].codes:
-        messages.success(request, f"{made[0].factor.name} is added.")
+        messages.success(
+            request, _("{name} is added.").format(name=made[0].factor.name)
+        )
         return redirect("security")
     return _show_codes(request, made[0].codes if made else ())
 
@@ -186,7 +189,7 @@ def _show_codes(request, codes):
     """The page with the codes; a resend cannot show them again."""
     if not codes:
         messages.warning(
-            request, "Saved before. Codes are shown once; make new ones for others."
+            request, _("Saved before. Codes are shown once; make new ones for others.")
         )
         return redirect("security")
     return render(request, "sign_ins/codes.html", {"codes": codes})

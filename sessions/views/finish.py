@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from sessions.access import ClinicRequest, access, session_in_reach
 from sessions.charts import chart_of
@@ -54,7 +55,9 @@ def end(request: ClinicRequest, pk: int) -> HttpResponse:
             ),
         )
         if status == SAVED:
-            messages.success(request, "The infusion has ended. Observation has begun.")
+            messages.success(
+                request, _("The infusion has ended. Observation has begun.")
+            )
             return redirect("infusion-detail", pk)
     context = {
         "session": session,
@@ -98,7 +101,7 @@ def discharge(request: ClinicRequest, pk: int) -> HttpResponse:
 
         status = save(request, form, do)
         if status == SAVED:
-            messages.success(request, "Discharged. The record is signed.")
+            messages.success(request, _("Discharged. The record is signed."))
             return redirect("infusion-record", pk)
     try:
         judged = chart.policy is not None and chart.start is not None
@@ -140,7 +143,7 @@ def error(request: ClinicRequest, pk: int) -> HttpResponse:
             ),
         )
         if status == SAVED:
-            messages.success(request, "The visit is marked as entered in error.")
+            messages.success(request, _("The visit is marked as entered in error."))
             return redirect("infusion-record", pk)
     context = {
         "session": session,

@@ -1,11 +1,12 @@
 """Answering a flag: by an act, by a reason, by a call."""
 
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from sessions.access import access, session_in_reach
 from sessions.charts import charts_of, for_charts
 from sessions.forms.flags import AnswerForm, CallForm, OverrideForm
-from sessions.models import InfusionSession
+from sessions.models import Flag, InfusionSession
 from sessions.services.flags import answer_flag, call_for_flag, override_flag
 from sessions.services.rates import Reason
 from sessions.views.acting import attempt
@@ -17,6 +18,7 @@ def answer(request, pk, flag):
     return _act(
         request,
         pk,
+        flag,
         AnswerForm,
         lambda session, form, by: answer_flag(
             session,
@@ -35,6 +37,7 @@ def override(request, pk, flag):
     return _act(
         request,
         pk,
+        flag,
         OverrideForm,
         lambda session, form, by: override_flag(
             session,
@@ -54,6 +57,7 @@ def call(request, pk, flag):
     return _act(
         request,
         pk,
+        flag,
         CallForm,
         lambda session, form, by: call_for_flag(
             session, flag_id=flag, who=form.cleaned_data["who"], by=by
@@ -61,8 +65,9 @@ def call(request, pk, flag):
     )
 
 
-def _act(request, pk, form_class, do):
+def _act(request, pk, flag, form_class, do):
     session = session_in_reach(request, pk)
+    get_object_or_404(Flag, pk=flag, session=session)
     form = form_class(request.POST, clinic=request.clinic, at=timezone.now())
     tried = attempt(request, form, lambda by: do(session, form, by))
     fresh = for_charts(InfusionSession.objects).get(pk=session.pk)

@@ -12,6 +12,8 @@ from django.db.models import Prefetch, Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
 from sessions.access import access, actor, order_in_reach, patient_in_reach
@@ -40,6 +42,7 @@ from sessions.models import (
 from sessions.persons import person_of
 from sessions.rules.findings import Action
 from sessions.rules.labels import Regimen
+from sessions.rules.language import day_words
 from sessions.rules.policy import Policy
 from sessions.rules.quantities import plain
 from sessions.rules.thresholds import Person
@@ -54,17 +57,17 @@ from sessions.views.saving import SAVED, save
 PAGE = 25
 CLOSED = (OrderStatus.COMPLETED, OrderStatus.CANCELLED)
 ACTS = {
-    "order.draft": "Drafted",
-    "order.telephone": "Taken by telephone",
-    "order.change": "Changed",
-    "order.sign": "Signed",
-    "order.verify": "Verified",
-    "order.countersign": "Countersigned",
-    "order.return": "Returned",
-    "order.hold": "Held",
-    "order.resume": "Resumed",
-    "order.cancel": "Cancelled",
-    "order.complete": "Completed",
+    "order.draft": _lazy("Drafted"),
+    "order.telephone": _lazy("Taken by telephone"),
+    "order.change": _lazy("Changed"),
+    "order.sign": _lazy("Signed"),
+    "order.verify": _lazy("Verified"),
+    "order.countersign": _lazy("Countersigned"),
+    "order.return": _lazy("Returned"),
+    "order.hold": _lazy("Held"),
+    "order.resume": _lazy("Resumed"),
+    "order.cancel": _lazy("Cancelled"),
+    "order.complete": _lazy("Completed"),
 }
 """Acts on an order as its history names them."""
 
@@ -169,10 +172,10 @@ def _says(order: Order, weight, limit, at, today):
     if version.expires_on < today:
         yield "flag-high", "high", "expired"
     elif version.review_on and version.review_on <= today:
-        yield "late", "late", "review is due"
+        yield "late", "late", _("review is due")
     if orders.awaits_countersignature(version):
         overdue = at > version.countersign_by
-        words = "countersignature overdue" if overdue else "to be countersigned"
+        words = _("countersignature overdue") if overdue else _("to be countersigned")
         yield (
             ("flag-high" if overdue else "late"),
             ("high" if overdue else "late"),
@@ -181,7 +184,7 @@ def _says(order: Order, weight, limit, at, today):
     if weight and limit is not None:
         change = order_plans.change_between(version.weight_kg, weight.weight_kg, limit)
         if change.crossed:
-            yield "flag-medium", "medium", "weight changed: verify again"
+            yield "flag-medium", "medium", _("weight changed: verify again")
 
 
 # The wizard
@@ -251,8 +254,8 @@ def _wizard(request, patient, kind, *, order=None, initial=None, **options):
             request, form, lambda by: made.append(_keep(form, patient, order, by))
         )
         if status == SAVED:
-            waits = "Saved. It waits for verification."
-            drafted = "Saved. It is not signed yet."
+            waits = _("Saved. It waits for verification.")
+            drafted = _("Saved. It is not signed yet.")
             by_telephone = kind is TelephoneOrderForm
             messages.success(request, waits if by_telephone else drafted)
             kept = made[0].pk if made else _first_answer(form)
@@ -513,9 +516,9 @@ def _stages(order: Order, version: OrderVersion, at) -> list[dict[str, Any]]:
         OrderStatus.COMPLETED: 4,
     }.get(order.status, 0)
     words = [
-        ("Draft", [_who(version)]),
-        ("Signed", _signed_lines(version, signed)),
-        ("Verification", [_who(verified)] if verified else ["by a pharmacist"]),
+        (_("Draft"), [_who(version)]),
+        (_("Signed"), _signed_lines(version, signed)),
+        (_("Verification"), [_who(verified)] if verified else [_("by a pharmacist")]),
         (_last_stage(order), _dates(version)),
     ]
     return [
@@ -535,22 +538,32 @@ def _who(row) -> str:
 
 def _signed_lines(version: OrderVersion, signed: Signature | None) -> list[str]:
     if signed:
-        return [_who(signed), f"means: {signed.get_meaning_display()}"]
+        return [
+            _who(signed),
+            _("means: {meaning}").format(meaning=signed.get_meaning_display()),
+        ]
     if version.by_telephone:
-        return [f"by telephone: {version.prescriber}", "read back"]
-    return ["by the prescriber"]
+        return [
+            _("by telephone: {prescriber}").format(prescriber=version.prescriber),
+            _("read back"),
+        ]
+    return [_("by the prescriber")]
 
 
 def _dates(version: OrderVersion) -> list[str]:
-    lines = [f"valid until {version.expires_on:%-d %b %Y}"]
+    lines = [
+        _("valid until {expires_on}").format(expires_on=day_words(version.expires_on))
+    ]
     if version.review_on:
-        lines.append(f"review {version.review_on:%-d %b %Y}")
+        lines.append(
+            _("review {review_on}").format(review_on=day_words(version.review_on))
+        )
     return lines
 
 
 def _last_stage(order: Order) -> str:
     if order.status in (OrderStatus.DRAFT, OrderStatus.SIGNED):
-        return "Active"
+        return _("Active")
     return order.get_status_display()
 
 
@@ -586,9 +599,9 @@ def _limits(order: Order, version: OrderVersion, person) -> list[tuple[str, list
         weight_kg=version.weight_kg,
     )
     return [
-        ("Slow", _limits_of(policy, who, {Action.REDUCE})),
-        ("Pause", _limits_of(policy, who, {Action.PAUSE})),
-        ("Stop, call", _limits_of(policy, who, {Action.STOP, Action.EMERGENCY})),
+        (_("Slow"), _limits_of(policy, who, {Action.REDUCE})),
+        (_("Pause"), _limits_of(policy, who, {Action.PAUSE})),
+        (_("Stop, call"), _limits_of(policy, who, {Action.STOP, Action.EMERGENCY})),
     ]
 
 
@@ -623,29 +636,29 @@ def version(request, pk, number):
 
 
 COMPARED = (
-    ("product_name", "Product"),
-    ("indication_name", "Indication"),
-    ("phase", "Phase"),
-    ("dose_g_per_kg", "Dose of the course, g/kg"),
-    ("fixed_dose_g", "Fixed dose, g"),
-    ("days", "Days"),
-    ("dose_g", "Calculated a day, g"),
-    ("given_g", "Given a day, g"),
-    ("volume_ml", "Volume a day, mL"),
-    ("interval_weeks", "Interval, weeks"),
-    ("cycles", "Cycles"),
-    ("weight_kg", "Weight, kg"),
-    ("weight_basis", "Dosing weight"),
-    ("dosing_weight_kg", "Dosing weight, kg"),
-    ("ceiling_ml_per_kg_h", "Ceiling, mL/kg/h"),
-    ("ceiling_binds", "What binds"),
-    ("at_risk", "At risk"),
-    ("experience", "Infusions before"),
-    ("reason", "Reason"),
-    ("instructions", "Instructions"),
-    ("first_on", "First infusion"),
-    ("review_on", "Review"),
-    ("expires_on", "Valid until"),
+    ("product_name", _lazy("Product")),
+    ("indication_name", _lazy("Indication")),
+    ("phase", _lazy("Phase")),
+    ("dose_g_per_kg", _lazy("Dose of the course, g/kg")),
+    ("fixed_dose_g", _lazy("Fixed dose, g")),
+    ("days", _lazy("Days")),
+    ("dose_g", _lazy("Calculated a day, g")),
+    ("given_g", _lazy("Given a day, g")),
+    ("volume_ml", _lazy("Volume a day, mL")),
+    ("interval_weeks", _lazy("Interval, weeks")),
+    ("cycles", _lazy("Cycles")),
+    ("weight_kg", _lazy("Weight, kg")),
+    ("weight_basis", _lazy("Dosing weight")),
+    ("dosing_weight_kg", _lazy("Dosing weight, kg")),
+    ("ceiling_ml_per_kg_h", _lazy("Ceiling, mL/kg/h")),
+    ("ceiling_binds", _lazy("What binds")),
+    ("at_risk", _lazy("At risk")),
+    ("experience", _lazy("Infusions before")),
+    ("reason", _lazy("Reason")),
+    ("instructions", _lazy("Instructions")),
+    ("first_on", _lazy("First infusion")),
+    ("review_on", _lazy("Review")),
+    ("expires_on", _lazy("Valid until")),
 )
 
 
@@ -661,14 +674,14 @@ def differences(before: OrderVersion, after: OrderVersion) -> list[dict[str, Any
     ]
     rows.append(
         {
-            "label": "Pump, mL/h",
+            "label": _("Pump, mL/h"),
             "before": _pumps(before),
             "after": _pumps(after),
         }
     )
     rows.append(
         {
-            "label": "Medicines",
+            "label": _("Medicines"),
             "before": _medicines(before),
             "after": _medicines(after),
         }
@@ -733,7 +746,7 @@ def _signed_act(request, pk, door, said):
 def sign(request, pk):
     """Sign as prescriber: initials, birth year, password."""
     return _signed_act(
-        request, pk, orders.sign_order, "Signed. A pharmacist verifies it."
+        request, pk, orders.sign_order, _("Signed. A pharmacist verifies it.")
     )
 
 
@@ -742,7 +755,7 @@ def sign(request, pk):
 def verify(request, pk):
     """Verify as pharmacist: initials, birth year, password."""
     return _signed_act(
-        request, pk, orders.verify_order, "Verified. The order is active."
+        request, pk, orders.verify_order, _("Verified. The order is active.")
     )
 
 
@@ -750,7 +763,7 @@ def verify(request, pk):
 @access("sign_order", methods=("POST",))
 def countersign(request, pk):
     """Countersign a telephone order as the prescriber who gave it."""
-    return _signed_act(request, pk, orders.countersign_order, "Countersigned.")
+    return _signed_act(request, pk, orders.countersign_order, _("Countersigned."))
 
 
 def _reasoned_act(request, pk, door, act, said):
@@ -778,28 +791,30 @@ def _reasoned_act(request, pk, door, act, said):
 @access("verify_order", methods=("POST",))
 def give_back(request, pk):
     """Return a signed order to its prescriber, and say why."""
-    return _reasoned_act(request, pk, orders.return_order, "return", "Returned.")
+    return _reasoned_act(request, pk, orders.return_order, "return", _("Returned."))
 
 
 @access("draft_order", methods=("POST",))
 def hold(request, pk):
     """Hold an active order: nothing is started from it."""
-    return _reasoned_act(request, pk, orders.hold_order, "hold", "On hold.")
+    return _reasoned_act(request, pk, orders.hold_order, "hold", _("On hold."))
 
 
 @access("draft_order", methods=("POST",))
 def resume(request, pk):
     """Make a held order active again."""
-    return _reasoned_act(request, pk, orders.resume_order, "resume", "Active again.")
+    return _reasoned_act(request, pk, orders.resume_order, "resume", _("Active again."))
 
 
 @access("draft_order", methods=("POST",))
 def cancel(request, pk):
     """Cancel an order."""
-    return _reasoned_act(request, pk, orders.cancel_order, "cancel", "Cancelled.")
+    return _reasoned_act(request, pk, orders.cancel_order, "cancel", _("Cancelled."))
 
 
 @access("draft_order", methods=("POST",))
 def complete(request, pk):
     """Close an order whose course is given."""
-    return _reasoned_act(request, pk, orders.complete_order, "complete", "Completed.")
+    return _reasoned_act(
+        request, pk, orders.complete_order, "complete", _("Completed.")
+    )

@@ -9,6 +9,8 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
 from sessions.access import ClinicRequest, access, actor, patient_in_reach
@@ -72,48 +74,48 @@ KINDS = {
         form=WeightForm,
         door=doors.record_weight,
         word="weight",
-        said="Weight saved.",
+        said=_lazy("Weight saved."),
     ),
     "heights": Kind(
         model=Height,
         form=HeightForm,
         door=doors.record_height,
         word="height",
-        said="Height saved.",
+        said=_lazy("Height saved."),
     ),
     "allergies": Kind(
         model=Allergy,
         form=AllergyForm,
         door=doors.record_allergy,
         word="allergy",
-        said="Allergy saved.",
+        said=_lazy("Allergy saved."),
     ),
     "labs": Kind(
         model=LabResult,
         form=LabForm,
         door=doors.record_lab,
-        word="laboratory result",
-        said="Result saved.",
+        word=_lazy("laboratory result"),
+        said=_lazy("Result saved."),
     ),
     "consents": Kind(
         model=Consent,
         form=ConsentForm,
         door=doors.record_consent,
         word="consent",
-        said="Consent saved.",
+        said=_lazy("Consent saved."),
     ),
     "pregnancy": Kind(
         model=RiskFactor,
         form=PregnancyForm,
         door=doors.record_risk_factor,
         word="pregnancy",
-        said="Saved.",
+        said=_lazy("Saved."),
     ),
     "risks": Kind(
         model=RiskFactor,
         door=doors.record_risk_factors,
-        word="risk factor",
-        said="Risk factors saved.",
+        word=_lazy("risk factor"),
+        said=_lazy("Risk factors saved."),
     ),
 }
 """Kinds of rows by the word in their address. Risk factors are answered together."""
@@ -239,7 +241,9 @@ def import_file(request: ClinicRequest) -> HttpResponse:
                 document = read_document(_content(form.cleaned_data["file"]))
                 imported = import_bundle(document, by=actor(request))
             except BundleError as refused:
-                form.add_error("file", f"Nothing was imported. {refused}")
+                form.add_error(
+                    "file", _("Nothing was imported. {refused}").format(refused=refused)
+                )
             else:
                 status, context["imported"] = 200, imported
     return render(request, "patients/import.html", context, status=status)
@@ -247,7 +251,7 @@ def import_file(request: ClinicRequest) -> HttpResponse:
 
 def _content(file: Any) -> bytes:
     if file.size > MOST_BYTES:
-        raise BundleError("The file is larger than 64 MiB.")
+        raise BundleError(_("The file is larger than 64 MiB."))
     return file.read()
 
 

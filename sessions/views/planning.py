@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from sessions.access import (
     ClinicRequest,
@@ -107,7 +108,7 @@ def plan(request: ClinicRequest, pk: int) -> HttpResponse:
 
         status = save(request, form, do)
         if status == SAVED:
-            messages.success(request, "The visits are planned.")
+            messages.success(request, _("The visits are planned."))
             return redirect("infusion-plan", pk)
     context = {
         "order": order,
@@ -222,7 +223,7 @@ def allocate(request: ClinicRequest, pk: int) -> HttpResponse:
             ),
         )
         if status == SAVED:
-            messages.success(request, "The visit is moved.")
+            messages.success(request, _("The visit is moved."))
             return redirect("infusion-plan", session.order_id)
     context = {
         "session": session,
@@ -255,7 +256,7 @@ def cancel(request: ClinicRequest, pk: int) -> HttpResponse:
             ),
         )
         if status == SAVED:
-            messages.success(request, "The visit is cancelled.")
+            messages.success(request, _("The visit is cancelled."))
             return redirect("infusion-today")
     context = {
         "session": session,
@@ -279,7 +280,7 @@ def take_over(request: ClinicRequest, pk: int) -> HttpResponse:
         ),
     )
     if status == SAVED:
-        messages.success(request, "You are the nurse of this visit now.")
+        messages.success(request, _("You are the nurse of this visit now."))
     else:
         for error in form.non_field_errors():
             messages.error(request, error)

@@ -7,6 +7,8 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django_htmx.http import HttpResponseClientRedirect
 
 from sessions.access import ClinicRequest, access, actor, session_in_reach
@@ -50,15 +52,15 @@ from sessions.views.saving import SAVED, save
 from sessions.views.visits import banner_of, conflict, risk_words
 
 SECTIONS = (
-    ("order", "Order"),
-    ("identity", "Identity"),
-    ("weight", "Weight"),
-    ("checks", "Checks"),
-    ("line", "Line"),
-    ("premedication", "Premedication"),
-    ("vials", "Vials"),
-    ("baseline", "Baseline"),
-    ("pump", "Pump"),
+    ("order", _lazy("Order")),
+    ("identity", _lazy("Identity")),
+    ("weight", _lazy("Weight")),
+    ("checks", _lazy("Checks")),
+    ("line", _lazy("Line")),
+    ("premedication", _lazy("Premedication")),
+    ("vials", _lazy("Vials")),
+    ("baseline", _lazy("Baseline")),
+    ("pump", _lazy("Pump")),
 )
 """The list in the order of the work; "order" shows only when something is wrong."""
 
@@ -579,9 +581,11 @@ def answer_words(
     for name, usual in AS_USUAL.items():
         if name == "pregnant" and not asks_pregnancy(session):
             continue
-        given, (_, as_usual, otherwise) = getattr(said, name), QUESTIONS[name]
+        given, (_asked, as_usual, otherwise) = getattr(said, name), QUESTIONS[name]
         if given == Answer.NOT_ASKED:
-            words.append((f"{otherwise}: not asked", True))
+            words.append(
+                (_("{otherwise}: not asked").format(otherwise=otherwise), True)
+            )
         else:
             words.append((as_usual, False) if given == usual else (otherwise, True))
     return words
@@ -600,16 +604,18 @@ def _history(prepared: Preparation, labels: dict[str, str]) -> list[tuple[str, b
 def _consent_words(prepared: Preparation) -> tuple[str, bool]:
     consent = prepared.consent
     if not prepared.session.clinic.consent_required:
-        return "consent: taken elsewhere (clinic setting)", False
+        return _("consent: taken elsewhere (clinic setting)"), False
     if consent is None:
-        return "consent: not on file", True
+        return _("consent: not on file"), True
     if not consent.given:
-        return f"consent: refused {_day(prepared, consent.event_time)}", True
+        return _("consent: refused {prepared}").format(
+            prepared=_day(prepared, consent.event_time)
+        ), True
     until = f"{consent.expires_on:%-d %b %Y}"
     day = prepared.at.astimezone(prepared.session.clinic.zone).date()
     if consent.expires_on < day:
-        return f"consent: expired {until}", True
-    return f"consent to {until}", False
+        return _("consent: expired {until}").format(until=until), True
+    return _("consent to {until}").format(until=until), False
 
 
 def _lab_words(prepared: Preparation, test: str) -> tuple[str, bool]:
@@ -617,7 +623,7 @@ def _lab_words(prepared: Preparation, test: str) -> tuple[str, bool]:
     name = known.name if known else test
     rows = prepared.labs.get(test)
     if not rows:
-        return f"{name}: not known, not tested", True
+        return _("{name}: not known, not tested").format(name=name), True
     row = rows[0]
     value = row.value_text or f"{plain(row.value)} {unit_words(row.unit)}"
     return f"{name} {value}, {_day(prepared, row.event_time)}", False
@@ -637,22 +643,34 @@ def _risk_lines(
     )
     asked = len(labels) - unknown
     if unknown:
-        return [*present, (f"risk factors: {unknown} of {len(labels)} not asked", True)]
-    return present or [(f"risk factors: {asked} asked, none present", False)]
+        return [
+            *present,
+            (
+                _("risk factors: {unknown} of {labels} not asked").format(
+                    unknown=unknown, labels=len(labels)
+                ),
+                True,
+            ),
+        ]
+    return present or [
+        (_("risk factors: {asked} asked, none present").format(asked=asked), False)
+    ]
 
 
 def _last_words(prepared: Preparation) -> tuple[str, bool]:
     last, chart = prepared.last_start, prepared.last_chart
     if last is None or chart is None:
-        return "no earlier infusion on record", True
-    what = (
-        f"last infusion {_day(prepared, last.event_time)}, "
-        f"{last.order_version.product_name}"
+        return _("no earlier infusion on record"), True
+    what = _("last infusion {prepared}, {product_name}").format(
+        prepared=_day(prepared, last.event_time),
+        product_name=last.order_version.product_name,
     )
     if not chart.reactions:
-        return f"{what}, no reaction recorded", False
+        return _("{what}, no reaction recorded").format(what=what), False
     seen = chart.reactions[-1]
-    return f"{what}: {seen.words} at {plain(seen.reaction.rate_ml_per_h)} mL/h", True
+    return _("{what}: {words} at {rate_ml_per_h} mL/h").format(
+        what=what, words=seen.words, rate_ml_per_h=plain(seen.reaction.rate_ml_per_h)
+    ), True
 
 
 def _changes(prepared: Preparation) -> list[str]:
@@ -664,24 +682,39 @@ def _changes(prepared: Preparation) -> list[str]:
     if made.rule.experience == "first":
         because = made.rule.because
         words.append(
-            f"{because[:1].upper()}{because[1:]} (A10): lowest start, full vitals, "
-            f"{made.observation_minutes} min observation."
+            _(
+                "{because}{because2} (A10): lowest start, full vitals, "
+                "{observation_minutes} min observation."
+            ).format(
+                because=because[:1].upper(),
+                because2=because[1:],
+                observation_minutes=made.observation_minutes,
+            )
         )
     change = prepared.weight_change
     if change is not None and change.percent:
         words.append(
-            f"Weight {plain(change.ordered_kg)} kg at the order, "
-            f"{plain(change.now_kg)} kg now ({plain(change.percent, 1)} %): "
-            f"{plain(prepared.version.given_g)} g stay as signed, the rates are "
-            f"for {plain(made.plan.weight.kg, 1)} kg."
+            _(
+                "Weight {ordered_kg} kg at the order, {now_kg} kg now "
+                "({percent} %): {given_g} g stay as signed, the rates are "
+                "for {kg} kg."
+            ).format(
+                ordered_kg=plain(change.ordered_kg),
+                now_kg=plain(change.now_kg),
+                percent=plain(change.percent, 1),
+                given_g=plain(prepared.version.given_g),
+                kg=plain(made.plan.weight.kg, 1),
+            )
         )
     top = made.plan.ceiling
     if top.binds != "label":
         words.append(
-            f"Highest rate {plain(top.ml_per_kg_h)} mL/kg/h: {top.limit.text}."
+            _("Highest rate {ml_per_kg_h} mL/kg/h: {words}.").format(
+                ml_per_kg_h=plain(top.ml_per_kg_h), words=top.limit.text
+            )
         )
     if "iga" not in prepared.labs:
-        words.append("IgA: untested, adrenaline at the chair.")
+        words.append(_("IgA: untested, adrenaline at the chair."))
     return words
 
 

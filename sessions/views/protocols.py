@@ -9,6 +9,7 @@ from django.db.models import Prefetch
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from sessions.access import access
 from sessions.catalogue.reactions import labels
@@ -52,7 +53,7 @@ def state_of(version: ProtocolVersion) -> str:
     kinds = {event.kind for event in version.events.all()}
     if ProtocolEvent.Kind.RETIRED in kinds:
         return "retired"
-    return "in force" if ProtocolEvent.Kind.APPROVED in kinds else "draft"
+    return _("in force") if ProtocolEvent.Kind.APPROVED in kinds else "draft"
 
 
 @access("view_catalogue")
@@ -220,7 +221,7 @@ def draft(request, pk, part="doses"):
             ),
         )
         if status == SAVED:
-            messages.success(request, "Drafted. Somebody else approves it now.")
+            messages.success(request, _("Drafted. Somebody else approves it now."))
             return (
                 redirect("protocol-version", made[0].pk)
                 if made
@@ -250,7 +251,7 @@ def approve(request, pk):
 
     status = save(request, form, do)
     if status == SAVED:
-        messages.success(request, f"{found} is in force.")
+        messages.success(request, _("{found} is in force.").format(found=found))
         return redirect("protocol-version", found.pk)
     return _version_page(request, found, approve=form, status=status)
 
@@ -271,7 +272,7 @@ def retire(request, pk):
 
     status = save(request, form, do)
     if status == SAVED:
-        messages.success(request, f"{found} is retired.")
+        messages.success(request, _("{found} is retired.").format(found=found))
         return redirect("protocol-version", found.pk)
     return _version_page(request, found, retire=form, status=status)
 
@@ -284,5 +285,5 @@ def ship(request):
         request, form, lambda by: protocols.ship_default_protocol(request.clinic, by)
     )
     if status != SAVED:
-        messages.error(request, " ".join(form.non_field_errors()) or "Not saved.")
+        messages.error(request, " ".join(form.non_field_errors()) or _("Not saved."))
     return redirect("protocols")

@@ -1,13 +1,13 @@
 """Logging a reaction: chips open a filled form; one save does all of it."""
 
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
 from sessions.access import access, session_in_reach
 from sessions.catalogue.reactions import labels
 from sessions.charts import charts_of, for_charts, read_course
 from sessions.forms.reactions import OutcomeForm, ReactionForm
-from sessions.models import InfusionSession
+from sessions.models import InfusionSession, Reaction
 from sessions.rules.findings import Action, Severity
 from sessions.rules.quantities import plain
 from sessions.rules.reactions import Symptom
@@ -77,6 +77,7 @@ def record(request, pk):
 @access("chart", methods=("POST",))
 def outcome(request, pk, reaction):
     session = session_in_reach(request, pk)
+    get_object_or_404(Reaction, pk=reaction, session=session)
     form = OutcomeForm(request.POST, clinic=request.clinic, at=timezone.now())
     tried = attempt(
         request,

@@ -9,6 +9,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.db import DatabaseError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +27,11 @@ def sign_in_first(request) -> HttpResponse:
         return _refuse(
             request,
             401,
-            "NOT SAVED: you are signed out",
-            "Sign in again in another tab, then press the button again. "
-            "What you typed is still here.",
+            _("NOT SAVED: you are signed out"),
+            _(
+                "Sign in again in another tab, then press the button "
+                "again. What you typed is still here."
+            ),
         )
     return redirect_to_login(request.get_full_path())
 
@@ -39,8 +42,8 @@ def change_password_first(request) -> HttpResponse:
         return _refuse(
             request,
             403,
-            "NOT SAVED: choose your own password first",
-            "The password you signed in with is for one use.",
+            _("NOT SAVED: choose your own password first"),
+            _("The password you signed in with is for one use."),
         )
     return redirect("own-password")
 
@@ -51,32 +54,55 @@ def second_factor_first(request) -> HttpResponse:
         return _refuse(
             request,
             403,
-            "NOT SAVED: add a second factor first",
-            "Your role signs in with two things: a password and an app or a passkey.",
+            _("NOT SAVED: add a second factor first"),
+            _(
+                "Your role signs in with two things: a password and an app "
+                "or a passkey."
+            ),
         )
     return redirect("security")
 
 
 def forbidden(request, exception=None) -> HttpResponse:
-    return _refuse(request, 403, "Not allowed", "Your role does not allow this.")
+    return _refuse(request, 403, _("Not allowed"), _("Your role does not allow this."))
 
 
 def not_found(request, exception=None) -> HttpResponse:
     return _refuse(
-        request, 404, "Not found", "There is nothing here, or not for your clinic."
+        request,
+        404,
+        _("Not found"),
+        _("There is nothing here, or not for your clinic."),
+    )
+
+
+def too_fast(request) -> HttpResponse:
+    return _refuse(
+        request,
+        429,
+        _("NOT SAVED: too many entries in one minute"),
+        _(
+            "Wait a minute, then press the button again. What you typed is still "
+            "here; without script, go back to it."
+        ),
     )
 
 
 def bad_request(request, exception=None) -> HttpResponse:
-    return _refuse(request, 400, "Not understood", "The request was not understood.")
+    return _refuse(
+        request, 400, _("Not understood"), _("The request was not understood.")
+    )
 
 
 def csrf_failed(request, reason="") -> HttpResponse:
     return _refuse(
         request,
         403,
-        "NOT SAVED: this form is no longer valid",
-        "Reload the page in another tab, then try again. What you typed is kept here.",
+        _("NOT SAVED: this form is no longer valid"),
+        _(
+            "Reload the page in another tab, then try again. What you "
+            "typed is kept here."
+        ),
     )
 
 
@@ -85,9 +111,11 @@ def not_saved(request, exception) -> HttpResponse:
     logger.error("not saved: %s", type(exception).__name__)
     said = (
         503,
-        "NOT SAVED",
-        "The record could not be written. Nothing was saved; try again. "
-        "If it goes on, chart on paper.",
+        _("NOT SAVED"),
+        _(
+            "The record could not be written. Nothing was saved; try "
+            "again. If it goes on, chart on paper."
+        ),
     )
     try:
         return _refuse(request, *said)
@@ -104,6 +132,6 @@ def server_error(request) -> HttpResponse:
     return _refuse(
         request,
         500,
-        "NOT SAVED: a fault of ours",
-        "Nothing was saved. Try again; if it goes on, chart on paper and tell us.",
+        _("NOT SAVED: a fault of ours"),
+        _("Nothing was saved. Try again; if it goes on, chart on paper and tell us."),
     )

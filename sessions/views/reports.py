@@ -7,6 +7,8 @@ from datetime import datetime
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.access import ClinicRequest, access, actor
 from sessions.exports import Table
@@ -36,9 +38,11 @@ KINDS = {
     for kind in (
         Kind(
             key="reactions",
-            title="Reactions per 100 infusions",
-            answers="How many infusions had a reaction, of which grade and when, "
-            "with the interval in which the true rate may lie.",
+            title=_lazy("Reactions per 100 infusions"),
+            answers=_lazy(
+                "How many infusions had a reaction, of which grade and "
+                "when, with the interval in which the true rate may lie."
+            ),
             form=ReactionForm,
             scope=reactions.ReactionScope,
             groupings=reactions.GROUPINGS,
@@ -46,9 +50,12 @@ KINDS = {
         ),
         Kind(
             key="reductions",
-            title="Time to a lower rate",
-            answers="How long it took from the onset of a reaction, or from a flag, "
-            "until the rate was reduced, paused or stopped in answer to it.",
+            title=_lazy("Time to a lower rate"),
+            answers=_lazy(
+                "How long it took from the onset of a reaction, or from a "
+                "flag, until the rate was reduced, paused or stopped in "
+                "answer to it."
+            ),
             form=ReductionForm,
             scope=reductions.ReductionScope,
             groupings=reductions.GROUPINGS,
@@ -56,9 +63,11 @@ KINDS = {
         ),
         Kind(
             key="vitals",
-            title="Vital signs on time",
-            answers="Which sets of vital signs that the protocol asked for were taken "
-            "on time, late or not at all.",
+            title=_lazy("Vital signs on time"),
+            answers=_lazy(
+                "Which sets of vital signs that the protocol asked for "
+                "were taken on time, late or not at all."
+            ),
             form=VitalsForm,
             scope=vitals.VitalsScope,
             groupings=vitals.GROUPINGS,
@@ -157,14 +166,22 @@ def _ask(request: ClinicRequest, key: str) -> Asked:
 
 def _file(request: ClinicRequest, scope: Scope, report: Report) -> Table:
     about = [
-        ("Report", report.title),
-        ("Period", f"{scope.days}, whole days in {scope.clinic.time_zone}"),
-        ("Times", f"{scope.zones}; days begin at midnight there"),
+        (_("Report"), report.title),
+        (
+            _("Period"),
+            _("{days}, whole days in {time_zone}").format(
+                days=scope.days, time_zone=scope.clinic.time_zone
+            ),
+        ),
+        (
+            _("Times"),
+            _("{zones}; days begin at midnight there").format(zones=scope.zones),
+        ),
         *scope.chosen,
-        ("Found", plain_text(report.sentence) if report.is_found else "0 match"),
-        ("Left out", "; ".join(report.left_out) or "nothing"),
+        (_("Found"), plain_text(report.sentence) if report.is_found else _("0 match")),
+        (_("Left out"), "; ".join(report.left_out) or "nothing"),
         *report.definitions,
-        ("Caution", report.caution),
+        (_("Caution"), report.caution),
     ]
     return Table(
         name=f"{report.key}-{scope.first}-to-{scope.last}",

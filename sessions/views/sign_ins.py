@@ -11,6 +11,8 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.access import ENTERING, PUBLIC, access, actor
 from sessions.forms.sign_ins import (
@@ -33,8 +35,11 @@ STEP_LASTS = timedelta(minutes=5)
 
 @access(PUBLIC, methods=("GET", "POST"))
 def sign_in(request):
-    """Name and password; the same answer for an unknown name and a wrong password."""
-    if request.user.is_authenticated:
+    """Name and password; the same answer for an unknown name and a wrong password.
+
+    Both are looked at also where somebody is signed in: the lock over a page asks here.
+    """
+    if request.user.is_authenticated and request.method == "GET":
         return redirect(_next(_wanted(request), request))
     if request.method == "GET" and not Clinic.objects.exists():
         return redirect("set-up")
@@ -50,7 +55,9 @@ def sign_in(request):
             else:
                 if user is not None:
                     return _first_step_done(request, user)
-                form.add_error(None, "This name and password do not belong together.")
+                form.add_error(
+                    None, _("This name and password do not belong together.")
+                )
     context = {"form": form, "next": _wanted(request), "demo": _demo()}
     return render(request, "sign_ins/sign_in.html", context, status=status)
 
@@ -63,7 +70,7 @@ def second_step(request):
     user = _pending(request)
     if user is None:
         request.session.pop(PENDING, None)
-        messages.warning(request, "That took too long. Sign in again.")
+        messages.warning(request, _("That took too long. Sign in again."))
         return redirect("sign-in")
     forms, status = {}, 200
     if request.method == "POST":
@@ -89,7 +96,7 @@ def sign_out(request):
     sign_ins.signed_out(by=actor(request), login_pk=request.session.get(LOGIN))
     logout(request)
     response = redirect(settings.LOGOUT_REDIRECT_URL)
-    response["Clear-Site-Data"] = '"cache", "storage"'
+    response["Clear-Site-Data"] = _('"cache", "storage"')
     return response
 
 
@@ -186,7 +193,7 @@ _STEPS = {
 _NOT = {
     "code": factors.WRONG,
     "credential": factors.NO_PASSKEY,
-    "recovery": "This is not one of your codes, or it was used before.",
+    "recovery": _lazy("This is not one of your codes, or it was used before."),
 }
 
 
@@ -203,19 +210,23 @@ def _prove(request, user: User, kind: str, check, answer: str) -> str:
         raise
     if check(request, user, answer):
         return kind
-    _refused(request, user.username, f"second step: {kind}")
+    _refused(request, user.username, _("second step: {kind}").format(kind=kind))
     return ""
 
 
 def _second_step_done(request, user: User, proof: str):
     wanted = request.session[PENDING]["next"]
-    enter(request, user, proof=f"password and {proof}", proved=True)
+    enter(
+        request, user, proof=_("password and {proof}").format(proof=proof), proved=True
+    )
     if proof == "recovery":
         left = factors.codes_left(user)
         messages.warning(
             request,
-            f"A recovery code was used; {left} left. Make new ones, or add a new "
-            "phone or key, under My settings.",
+            _(
+                "A recovery code was used; {left} left. Make new ones, or "
+                "add a new phone or key, under My settings."
+            ).format(left=left),
         )
     if user.must_change_password:
         return redirect("own-password")

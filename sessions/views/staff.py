@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from sessions.access import ENTERING, SIGNED_IN, access
 from sessions.forms.sign_ins import PasswordAgainForm
@@ -33,7 +34,7 @@ def preferences(request):
             lambda by: staff.change_preferences(user=user, **form.cleaned_data, by=by),
         )
         if status == SAVED:
-            messages.success(request, "Saved.")
+            messages.success(request, _("Saved."))
             return redirect("preferences")
     else:
         initial = {
@@ -54,7 +55,7 @@ def own_password(request):
     if request.method == "POST":
         status = save(request, form, lambda by: _change_password(request, form, by))
         if status == SAVED:
-            messages.success(request, "Your new password counts from now on.")
+            messages.success(request, _("Your new password counts from now on."))
             return redirect("board")
     return render(request, "staff/own_password.html", {"form": form}, status=status)
 
@@ -97,7 +98,9 @@ def change(request, pk):
             lambda by: staff.change_staff(user=user, **form.cleaned_data, by=by),
         )
         if status == SAVED:
-            messages.success(request, f"{form.cleaned_data['name']} saved.")
+            messages.success(
+                request, _("{name} saved.").format(name=form.cleaned_data["name"])
+            )
             return redirect("staff")
     else:
         initial = {
@@ -141,7 +144,7 @@ def unlock(request, pk):
     form = ResetPasswordForm(request.POST, **_options(request))
     status = save(request, form, lambda by: lockout.unlock(user=user, by=by))
     if status == SAVED:
-        messages.success(request, f"{user.name} may sign in again.")
+        messages.success(request, _("{name} may sign in again.").format(name=user.name))
     return _after(request, form, pk)
 
 
@@ -156,7 +159,10 @@ def forget_factors(request, pk):
         factors.forget_all(user=user, by=by)
 
     if save(request, form, do) == SAVED:
-        messages.success(request, f"{user.name} adds a new one at the next sign-in.")
+        messages.success(
+            request,
+            _("{name} adds a new one at the next sign-in.").format(name=user.name),
+        )
     return _after(request, form, pk)
 
 
@@ -195,7 +201,8 @@ def _show_once(request, made: list):
     """The page with the one-time password; a resend cannot show it again."""
     if not made:
         messages.warning(
-            request, "Saved before. The password was shown once; reset it for another."
+            request,
+            _("Saved before. The password was shown once; reset it for another."),
         )
         return redirect("staff")
     user, password = made

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 
 from sessions.access import ClinicRequest
 from sessions.forms.base import ClinicForm
@@ -47,9 +48,11 @@ def order_words(order: Order) -> str:
     version = order.current
     if version is None:
         return ""
-    return (
-        f"{version.product_name} · {plain(version.given_g)} g = "
-        f"{plain(version.volume_ml)} mL · v{version.number}"
+    return _("{product_name} · {given_g} g = {volume_ml} mL · v{number}").format(
+        product_name=version.product_name,
+        given_g=plain(version.given_g),
+        volume_ml=plain(version.volume_ml),
+        number=version.number,
     )
 
 
