@@ -17,11 +17,20 @@ from django.utils import timezone
 
 from sessions.charts import SessionChart, chart_of
 from sessions.forms.fields import MomentField
-from sessions.models import Flag, InfusionSession, RateChange, VitalSigns
-from sessions.services import rates
+from sessions.models import (
+    AuditEntry,
+    Flag,
+    InfusionSession,
+    OrderMedicine,
+    RateChange,
+    VitalSigns,
+)
+from sessions.services import infusions, medicines, preparation, rates, vials
 from sessions.services.acts import Refused
 from sessions.services.records import record_of
 from sessions.services.vitals import record_vitals
+from tests.conftest import NINE, PASSWORD
+from tests.factories import visits
 from tests.factories.infusions import NORMAL, by, make_running
 from tests.factories.rates import make_rate
 from tests.factories.vitals import make_vitals
@@ -282,6 +291,135 @@ def rows_of(session) -> tuple[int, int]:
         VitalSigns.objects.filter(session=session).count(),
         RateChange.objects.filter(session=session).count(),
     )
+
+
+TWO_HOURS = 120
+ACTS = {
+    "check in": "planned",
+    "move": "planned",
+    "cancel": "planned",
+    "identity": "here",
+    "checks": "here",
+    "line": "here",
+    "weight": "here",
+    "a vial": "here",
+    "a vial back": "vial",
+    "a medicine": "here",
+    "a medicine back": "medicine",
+    "start": "ready",
+    "take over": "running",
+    "end": "running",
+    "discharge": "over",
+}
+"""Every act on a visit that reads no chart, and how far the visit has come before."""
+
+
+@pytest.fixture
+def morning(nurse, charge_nurse, prescriber, pharmacist, admin) -> visits.Morning:
+    return visits.Morning.of(
+        at=NINE,
+        nurse=nurse,
+        charge_nurse=charge_nurse,
+        prescriber=prescriber,
+        pharmacist=pharmacist,
+        admin=admin,
+        order={"medicines": (visits.premedication(),)},
+    )
+
+
+def come_so_far(morning: visits.Morning, stage: str) -> dict:
+    """Bring the visit there, minute by minute; what the act is about."""
+    visit, found = morning.visit, {}
+    if stage == "planned":
+        date = NINE + timedelta(days=28)
+        actor = morning.by(morning.charge_nurse)
+        found["visit"] = infusions.plan_session(
+            order=morning.order, scheduled_at=date, by=actor
+        )
+    elif stage == "vial":
+        found["vial"] = visits.vial(visit, nurse=morning.nurse, at=NINE)
+    elif stage == "medicine":
+        ordered = OrderMedicine.objects.get()
+        found["dose"] = medicines.give(
+            session=visit, ordered=ordered, by=morning.by(after=1)
+        )
+    elif stage == "ready":
+        morning.ready(skip={"premedication"})
+    elif stage in ("running", "over"):
+        medicines.give(
+            session=visit, ordered=OrderMedicine.objects.get(), by=morning.by()
+        )
+        morning.started(after=40)
+    if stage == "over":
+        infusions.end_infusion(
+            session=morning.visit, by=morning.by(after=60), reason_code="patient"
+        )
+    return found
+
+
+def do(act: str, morning: visits.Morning, actor, *, visit=None, vial=None, dose=None):
+    visit = visit or morning.fresh()
+    named = {"session": visit, "by": actor}
+    match act:
+        case "check in":
+            seat = visit.clinic.chairs.get(name="02")
+            return infusions.check_in(chair=seat, **named)
+        case "move":
+            return infusions.allocate(
+                scheduled_at=visit.scheduled_at, chair=None, nurse=None, **named
+            )
+        case "cancel":
+            return infusions.cancel(reason="fever", **named)
+        case "identity":
+            return infusions.check_identity(initials="AO", birth_year=1978, **named)
+        case "checks":
+            return infusions.attest_checks(answers=preparation.AS_USUAL, **named)
+        case "line":
+            return infusions.record_line(site="left hand", gauge="22 G", **named)
+        case "weight":
+            return infusions.confirm_weight(**named)
+        case "a vial":
+            return visits.vial(visit, nurse=actor.user, at=actor.at)
+        case "a vial back":
+            return vials.withdraw_vial(vial=vial, reason="wrong box", by=actor)
+        case "a medicine":
+            ordered = OrderMedicine.objects.get()
+            return medicines.give(ordered=ordered, **named)
+        case "a medicine back":
+            return medicines.withdraw_given(given=dose, reason="spat out", by=actor)
+        case "start":
+            return infusions.start(read_back_ml_per_h=Decimal("21.6"), **named)
+        case "take over":
+            return infusions.take_over(**named)
+        case "end":
+            return infusions.end_infusion(reason_code="patient", **named)
+        case "discharge":
+            return infusions.discharge(
+                outcome="left",
+                reason_text="wants home",
+                password=PASSWORD,
+                **named,
+            )
+    raise ValueError(act)
+
+
+@pytest.mark.parametrize(("act", "stage"), ACTS.items())
+def test_no_act_on_a_visit_is_taken_from_a_clock_that_went_back(
+    morning, colleague, act, stage
+):
+    found = come_so_far(morning, stage)
+    before = AuditEntry.objects.count()
+    kept = morning.fresh().version
+
+    with pytest.raises(Refused, match="NOT SAVED: the server's clock went back"):
+        do(act, morning, morning.by(colleague, after=-TWO_HOURS), **found)
+
+    fresh = morning.fresh()
+    assert fresh.version == kept
+    tried = AuditEntry.objects.filter(sequence__gt=before)
+    assert not tried.exclude(action__startswith="staff.").exists()
+    if act not in ("start", "check in"):  # held by something else at that moment
+        do(act, morning, morning.by(colleague, after=61), **found)
 
 
 def test_two_who_act_at_once_are_no_fault_of_the_clock(clinic, nurse, prescriber):
