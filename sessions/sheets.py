@@ -68,7 +68,7 @@ class _Writer:
         sheet = self.book.add_worksheet(name)
         widths = [len(head) for head in heads]
         for column, head in enumerate(heads):
-            sheet.write_string(0, column, head, self.head)
+            sheet.write_string(0, column, str(head), self.head)
         for line, row in enumerate(rows, start=1):
             for column, value in enumerate(row):
                 width = self.cell(sheet, line, column, value)
@@ -81,7 +81,7 @@ class _Writer:
         sheet = self.book.add_worksheet(_("About"))
         hashed = (_("SHA-256 of the rows as CSV, heads included"), table.sha256)
         for line, (label, value) in enumerate((*table.facts, hashed)):
-            sheet.write_string(line, 0, label, self.head)
+            sheet.write_string(line, 0, str(label), self.head)
             if isinstance(value, str | None):
                 value = one_line(value or "")
             self.cell(sheet, line, 1, value)
