@@ -93,7 +93,7 @@ def test_a_flag_of_another_visit_or_clinic_is_out_of_reach(
     address = f"/infusions/{other.pk}/flags/{flag.pk}/answer/"
     given = {"action": "pause", "read_back": "on"}
 
-    assert sign_in(nurse).post(address, given, **HTMX).status_code == 422
+    assert sign_in(nurse).post(address, given, **HTMX).status_code == 404
     address = f"/infusions/{flag.session_id}/flags/{flag.pk}/answer/"
     assert sign_in(stranger).post(address, given, **HTMX).status_code == 404
     assert not FlagEvent.objects.filter(flag=flag).exists()
