@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 
+from django.conf import settings
 from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -12,6 +13,7 @@ from django.utils import timezone
 from sessions import charts
 from sessions.middleware import SECOND_FACTOR
 from sessions.models import Clinic, InfusionSession, Order, Patient, User
+from sessions.pace import Pace
 from sessions.services import staff
 from sessions.services.acts import Actor
 from sessions.views import refusals
@@ -67,7 +69,9 @@ def access(permission: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable:
                 if not request.user.is_authenticated:
                     return refusals.sign_in_first(request)
                 request.clinic = request.user.clinic
-                refusal = _what_stands_before(request, permission)
+                refusal = _too_fast(request, permission) or _what_stands_before(
+                    request, permission
+                )
                 if refusal is not None:
                     return refusal
             return view(request, *args, **kwargs)
@@ -77,6 +81,25 @@ def access(permission: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable:
         return guarded
 
     return decorate
+
+
+_acts = Pace(lambda: settings.ACTS_PER_MINUTE)
+_told = Pace(lambda: 1)
+
+
+def _too_fast(request: ClinicRequest, permission: str) -> HttpResponse | None:
+    """The refusal of a login that posts faster than hands do; the way out is open.
+
+    Written down once a minute, not each time.
+    """
+    if request.method != "POST" or permission == ENTERING:
+        return None
+    login = request.session.session_key
+    if _acts.allows(login):
+        return None
+    if _told.allows(login):
+        staff.too_fast(by=actor(request), path=request.path)
+    return refusals.too_fast(request)
 
 
 def _what_stands_before(request: ClinicRequest, permission: str) -> HttpResponse | None:

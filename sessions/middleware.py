@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.sessions.backends.base import UpdateError
@@ -131,7 +132,10 @@ class DenyByDefault:
 
 
 class NoStore:
-    """No page of ours is kept by a browser or a proxy; static files are."""
+    """No page of ours is kept by a browser or a proxy; static files are.
+
+    Each also says where the browser tells what it refused.
+    """
 
     def __init__(self, get_response) -> None:
         self.get_response = get_response
@@ -140,3 +144,5 @@ class NoStore:
         response = self.get_response(request)
         response.setdefault("Cache-Control", "no-store")
         return response
+        if settings.HTTPS:
+            response["Reporting-Endpoints"] = f'policy="{settings.VIOLATIONS}"'

@@ -1,6 +1,7 @@
 """Settings are read strictly, and the defaults are the safe ones."""
 
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,7 @@ def test_every_variable_that_is_read_is_explained():
     read = {"SECRET_KEY", "ALLOWED_HOSTS", "HTTPS", "CSRF_TRUSTED_ORIGINS"}
     read |= {"DATABASE_URL", "DATABASE_FILE", "DEBUG", "ADDRESS"}
     read |= {"LOCK_AFTER_FAILURES", "LOCK_MINUTES", "CLIENT_ADDRESS_HEADER"}
+    read |= {"ACTS_PER_MINUTE"}
     for name in read:
         assert f"\n{name}=" in explained
 
@@ -116,23 +118,55 @@ def test_the_server_refuses_to_start_without_a_key(tmp_path):
     assert "Refusing to serve" in started.stderr
 
 
-def test_with_https_cookies_belong_to_this_host_alone(tmp_path):
-    show = (
-        "import django; django.setup(); from django.conf import settings as s;"
-        "print(s.SESSION_COOKIE_NAME, s.SESSION_COOKIE_SECURE, s.SECURE_HSTS_SECONDS)"
-    )
-    shown = subprocess.run(
-        [sys.executable, "-c", show],
+def in_production(tmp_path, *words: str, **more: str) -> subprocess.CompletedProcess:
+    """Run Python with the settings that docs/operations.md asks for."""
+    return subprocess.run(
+        [sys.executable, *words],
         cwd=HOME,
         env={
             "PATH": os.environ["PATH"],
             "DJANGO_SETTINGS_MODULE": "ivig_clinic.settings",
             "DATABASE_FILE": str(tmp_path / "clinic.sqlite3"),
+            "SECRET_KEY": secrets.token_urlsafe(50),
+            "ALLOWED_HOSTS": "infusions.clinic.example",
             "HTTPS": "True",
-        },
+        }
+        | more,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
 
-    assert shown.stdout.split() == ["__Host-sessionid", "True", "31536000"]
+
+def test_with_https_cookies_belong_to_this_host_alone(tmp_path):
+    show = (
+        "import django; django.setup(); from django.conf import settings as s;"
+        "print(s.SESSION_COOKIE_NAME, s.SESSION_COOKIE_SECURE, s.SECURE_HSTS_SECONDS);"
+        "print(s.CONTENT_SECURITY_POLICY['DIRECTIVES']['report-to'])"
+    )
+
+    shown = in_production(tmp_path, "-c", show)
+
+    assert shown.stdout.split() == ["__Host-sessionid", "True", "31536000", "policy"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [({}, ""), ({"HTTPS": "False"}, "W012"), ({"SECRET_KEY": "short"}, "W009")],
+    ids=["as asked", "without https", "with a short key"],
+)
+def test_the_framework_finds_nothing_open_in_production(tmp_path, changed, told):
+    deploy = ("manage.py", "check", "--deploy", "--fail-level", "WARNING")
+
+    checked = in_production(tmp_path, *deploy, **changed)
+
+    assert (checked.returncode == 0) is (told == "")
+    assert told in checked.stderr
+
+
+def test_with_https_pages_say_where_violations_are_told(client, db, settings):
+    settings.HTTPS = True
+
+    header = client.get("/sign-in/").headers["Reporting-Endpoints"]
+
+    assert header == 'policy="/policy-violations/"'

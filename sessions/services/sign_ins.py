@@ -2,14 +2,14 @@
 
 import hashlib
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError
 from django.db.models import F
 
-from sessions.models import Login, User
+from sessions.models import AuditEntry, Login, User
 from sessions.services import lockout
 from sessions.services.acts import Actor, Refused, act
 
@@ -53,6 +53,38 @@ def signed_in(
         )
         done.on(by.user, proof=proof, address=address, device=login.device)
     return login
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """The sign-in before this one, and how often it was tried in vain since."""
+
+    at: datetime
+    device: str
+    address: str
+    wrong_tries: int
+
+
+def sign_in_before(user: User) -> Before | None:
+    """What somebody is told when they sign in, so that they notice another's hand.
+
+    None at the first time, and when the last was longer ago than logins are kept.
+    """
+    last = Login.objects.filter(user=user).order_by("-signed_in_at").first()
+    if last is None:
+        return None
+    wrong = AuditEntry.objects.filter(
+        action="staff.sign-in-refused",
+        object_type="user",
+        object_id=user.pk,
+        at__gt=last.signed_in_at,
+    )
+    return Before(
+        at=last.signed_in_at,
+        device=last.device,
+        address=last.address,
+        wrong_tries=wrong.count(),
+    )
 
 
 def signed_out(*, by: Actor, login_pk: int | None) -> None:

@@ -74,6 +74,7 @@ def environment(*, file: Path | str = "", url: str = "") -> dict[str, str]:
         "HTTPS": "False",
         "DEBUG": "False",
         "ALLOWED_HOSTS": HOST,
+        "ACTS_PER_MINUTE": "9999",
         "PYTHONPATH": str(ROOT),
     }
 

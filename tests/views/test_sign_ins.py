@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 import pyotp
@@ -434,6 +434,62 @@ def enrol(client, shown, /, headers=None, **changed):
     return client.post(reverse("factor-app"), fields | changed, headers=headers)
 
 
+class TestSignedInBefore:
+    """What is said at sign-in, so that an owner notices another's hand."""
+
+    def said(self, client) -> str:
+        page = client.get(reverse("board"))
+        return " ".join(str(message) for message in page.context["messages"])
+
+    def test_the_first_time_nothing_is_said(self, client, nurse):
+        enter(client, "nurse")
+
+        assert self.said(client) == ""
+
+    def test_then_when_with_what_and_from_where(self, client, clinic, nurse):
+        clinic.time_zone = "Europe/Dublin"
+        clinic.save()
+        enter(Client(), "nurse", address="10.0.0.9")
+        Login.objects.update(
+            signed_in_at=datetime(2026, 7, 1, 8, 5, tzinfo=UTC),
+            last_seen_at=timezone.now(),
+            device="Safari on iPad",
+        )
+
+        enter(client, "nurse")
+
+        said = self.said(client)
+        assert "1 Jul 2026, 09:05, Safari on iPad, 10.0.0.9." in said
+        assert "refused" not in said
+        assert self.said(client) == ""
+
+    def test_and_how_often_it_was_tried_in_vain_since(self, client, nurse, colleague):
+        enter(Client(), "nurse", password="a wrong old guess")
+        enter(Client(), "nurse")
+        for _ in range(2):
+            enter(Client(), "nurse", password="a wrong guess")
+        enter(Client(), "colleague", password="a wrong guess")
+
+        enter(client, "nurse")
+
+        assert "2 tries to sign in as you were refused" in self.said(client)
+
+    def test_a_second_step_tells_it_too(self, client, prescriber):
+        add_app(prescriber)
+        enter(Client(), "prescriber", password="a wrong guess")
+        Login.objects.create(
+            user=prescriber,
+            key_hash="0" * 64,
+            device="Edge on Windows",
+            signed_in_at=timezone.now() - timedelta(days=2),
+            last_seen_at=timezone.now(),
+        )
+        enter(client, "prescriber")
+        step(client, code=code())
+
+        assert "Edge on Windows" in self.said(client)
+
+
 class TestEnrolmentIsDue:
     @pytest.mark.parametrize("role", ["admin", "prescriber"])
     @pytest.mark.parametrize(
@@ -496,9 +552,7 @@ class TestEnrolmentIsDue:
         assert Factor.objects.count() == 1
         assert is_in(owner)
 
-    def test_a_role_the_clinic_chose_is_asked_at_the_next_sign_in(
-        self, sign_in, nurse
-    ):
+    def test_a_role_the_clinic_chose_is_asked_at_the_next_sign_in(self, sign_in, nurse):
         inside = Client()
         enter(inside, "nurse")
         nurse.clinic.second_factor_roles = "charge nurse,nurse"
