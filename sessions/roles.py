@@ -6,6 +6,8 @@ being admins; auditors only read.
 
 from django.utils.translation import gettext_lazy as _lazy
 
+from sessions.rules.language import phrase
+
 PERMISSIONS = {
     "view_board": _lazy("See the board and the sessions of the clinic"),
     "view_patient": _lazy("See patients"),
@@ -34,9 +36,9 @@ _EVERYBODY = {"view_board", "view_patient", "view_order", "view_catalogue"}
 _NURSE = _EVERYBODY | {"edit_patient", "chart", "draft_order", "telephone_order"}
 
 ROLES: dict[str, set[str]] = {
-    "nurse": _NURSE,
-    "charge nurse": _NURSE | {"allocate", "draft_protocol", "view_report"},
-    "prescriber": _EVERYBODY
+    phrase("nurse"): _NURSE,
+    phrase("charge nurse"): _NURSE | {"allocate", "draft_protocol", "view_report"},
+    phrase("prescriber"): _EVERYBODY
     | {
         "edit_patient",
         "draft_order",
@@ -46,7 +48,7 @@ ROLES: dict[str, set[str]] = {
         "approve_protocol",
         "view_report",
     },
-    "pharmacist": _EVERYBODY
+    phrase("pharmacist"): _EVERYBODY
     | {
         "draft_order",
         "verify_order",
@@ -55,7 +57,7 @@ ROLES: dict[str, set[str]] = {
         "view_report",
         "export_report",
     },
-    "admin": {
+    phrase("admin"): {
         "view_board",
         "view_catalogue",
         "view_report",
@@ -65,5 +67,5 @@ ROLES: dict[str, set[str]] = {
         "view_audit",
         "allocate",
     },
-    "auditor": _EVERYBODY | {"view_report", "export_report", "view_audit"},
+    phrase("auditor"): _EVERYBODY | {"view_report", "export_report", "view_audit"},
 }

@@ -24,9 +24,10 @@ APP = Path(__file__).parent
 CALLS = {
     **dict.fromkeys(("_", "_lazy", "gettext", "gettext_lazy", "say", "phrase"), None),
     **dict.fromkeys(("Refused", "Stale", "KeyReused"), None),
-    **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
+    **dict.fromkeys(("ngettext", "ngettext_lazy", "plural"), (1, 2)),
+    "counted": (2, 3),
 }
-"""Functions whose first argument is a text on screen."""
+"""Functions that take a text on screen: the first argument, or one and many."""
 SHOWN = {
     "checks.toml": {"text", "why", "clears", "calls_for", "note"},
     "risk_factors.toml": {"label", "changes", "clears"},
@@ -70,9 +71,11 @@ def _calls(path: Path, text: str) -> Iterator[tuple[str, Any]]:
     source = io.BytesIO(text.encode())
     for _line, call, found, _comments in extract_python(source, CALLS, [], {}):
         given = found if isinstance(found, tuple) else (found,)
-        wanted = given[:2] if CALLS[call] else given[:1]
-        if all(wanted):
-            yield _place(path), wanted if CALLS[call] else wanted[0]
+        places = CALLS[call]
+        if places and len(given) >= places[1] and all(given[places[0] - 1 : places[1]]):
+            yield _place(path), given[places[0] - 1 : places[1]]
+        elif not places and given[0]:
+            yield _place(path), given[0]
 
 
 def _texts(value: Any, fields: set[str], field: str = "") -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from sessions.catalogue.sources import with_sources
 from sessions.catalogue.toml_files import CATALOGUE, read_toml
 from sessions.rules.documents import Fields
+from sessions.rules.language import say
 from sessions.rules.reactions import Chip, Code, Reaction, Vocabulary
 
 
@@ -30,7 +31,7 @@ def reaction(key: str) -> Reaction:
 
 def labels() -> dict[str, str]:
     """The name on screen of every reaction, by key."""
-    return {each.key: each.label for each in vocabulary().reactions}
+    return {each.key: say(each.label) for each in vocabulary().reactions}
 
 
 def _reaction(fields: Fields) -> Reaction:

@@ -100,7 +100,8 @@ class ClinicForm(forms.Form):
             self._refuse_strange_fields()
             if self.questions and not self.confirmed and not self.errors:
                 self.add_error(
-                    None, ValidationError("Is this right? Confirm or correct.", "ask")
+                    None,
+                    ValidationError(_("Is this right? Confirm or correct."), "ask"),
                 )
 
     @property
@@ -115,9 +116,9 @@ class ClinicForm(forms.Form):
         known |= set(self.extra_fields)
         for name in self.data:
             if name not in known:
-                self.add_error(None, f"Unknown field: {name[:40]}.")
+                self.add_error(None, _("Unknown field: {name}.").format(name=name[:40]))
             elif len(self.data.getlist(name)) > 1 and not self._many(name):
-                self.add_error(None, f"{name}: sent twice.")
+                self.add_error(None, _("{name}: sent twice.").format(name=name))
 
     def _many(self, name: str) -> bool:
         return isinstance(self.fields.get(name), forms.MultipleChoiceField)

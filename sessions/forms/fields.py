@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from sessions.rules.quantities import NumberError, parse_decimal, plain
 
@@ -43,10 +44,10 @@ class PlainText(forms.CharField):
                 and character not in allowed
             ):
                 raise ValidationError(
-                    "This contains an invisible or control character. Type it again."
+                    _("This contains an invisible or control character. Type it again.")
                 )
         if text and not any(_visible(character) for character in text):
-            raise ValidationError("This has no visible letter.")
+            raise ValidationError(_("This has no visible letter."))
         return text
 
 
@@ -97,9 +98,17 @@ class NumberField(_TypedField):
             raise ValidationError(str(error)) from error
         unit = f" {self.unit}" if self.unit else ""
         if number > self.high:
-            raise ValidationError(f"{plain(number)}: at most {plain(self.high)}{unit}.")
+            raise ValidationError(
+                _("{number}: at most {high}{unit}.").format(
+                    number=plain(number), high=plain(self.high), unit=unit
+                )
+            )
         if number < self.low:
-            raise ValidationError(f"{plain(number)}: at least {plain(self.low)}{unit}.")
+            raise ValidationError(
+                _("{number}: at least {low}{unit}.").format(
+                    number=plain(number), low=plain(self.low), unit=unit
+                )
+            )
         return number
 
 
@@ -132,15 +141,17 @@ class DayField(_TypedField):
         text = str(value).strip()
         digits = text.replace("-", "")
         if len(text) != 10 or not (digits.isascii() and digits.isdigit()):
-            raise ValidationError("Write the day as YYYY-MM-DD.")
+            raise ValidationError(_("Write the day as YYYY-MM-DD."))
         if not self.earliest <= int(text[:4]) <= self.latest:
             raise ValidationError(
-                f"The year must lie between {self.earliest} and {self.latest}."
+                _("The year must lie between {earliest} and {latest}.").format(
+                    earliest=self.earliest, latest=self.latest
+                )
             )
         try:
             return date.fromisoformat(text)
         except ValueError as error:
-            raise ValidationError("There is no such day.") from error
+            raise ValidationError(_("There is no such day.")) from error
 
 
 class MomentField(_TypedField):
@@ -166,18 +177,20 @@ class MomentField(_TypedField):
             return None
         text = str(value).strip()
         if not self.pattern.fullmatch(text):
-            raise ValidationError(f"Write the time as {self.written}.")
+            raise ValidationError(
+                _("Write the time as {written}.").format(written=self.written)
+            )
         if not 1900 <= int(text[:4]) <= 2100:
-            raise ValidationError("The year must lie between 1900 and 2100.")
+            raise ValidationError(_("The year must lie between 1900 and 2100."))
         try:
             moment = datetime.fromisoformat(text)
         except ValueError as error:
-            raise ValidationError("There is no such time.") from error
+            raise ValidationError(_("There is no such time.")) from error
         if moment.tzinfo is None:
             moment = self._in_zone(moment)
         moment = moment.astimezone(UTC)
         if self.latest and moment > self.latest:
-            raise ValidationError("This time lies in the future.")
+            raise ValidationError(_("This time lies in the future."))
         return moment
 
     def _in_zone(self, moment: datetime) -> datetime:
@@ -187,14 +200,16 @@ class MomentField(_TypedField):
             return first
         back = first.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
         if back != moment:
-            raise ValidationError("The clock skipped this time. Choose another.")
+            raise ValidationError(_("The clock skipped this time. Choose another."))
         options = " or ".join(
             f"{choice:%Y-%m-%dT%H:%M%z} ({word})"
             for choice, word in ((first, "first"), (second, "second"))
         )
         # A browser's box for times has no room for an offset; a plain one has.
         self.widget.attrs["type"] = "text"
-        raise ValidationError(f"This time occurred twice: write {options}.")
+        raise ValidationError(
+            _("This time occurred twice: write {options}.").format(options=options)
+        )
 
 
 class PressField(MomentField):

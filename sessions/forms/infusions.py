@@ -8,6 +8,7 @@ from decimal import Decimal
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import TextChoices
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
@@ -30,18 +31,14 @@ from sessions.models import (
     User,
     WarningReason,
 )
-from sessions.rules.language import day_words
+from sessions.rules.language import day_words, phrase
 from sessions.rules.quantities import exact, plain
 
-GAUGES = ("24 G", "22 G", "20 G", "18 G", _lazy("Port"), "PICC")
+GAUGES = ("24 G", "22 G", "20 G", "18 G", phrase("Port"), "PICC")
 SITES = (
-    _lazy("left forearm"),
-    _lazy("right forearm"),
-    _lazy("left hand"),
-    _lazy("right hand"),
-    _lazy("left elbow"),
-    _lazy("right elbow"),
-    "chest",
+    *(phrase("left forearm"), phrase("right forearm")),
+    *(phrase("left hand"), phrase("right hand")),
+    *(phrase("left elbow"), phrase("right elbow"), phrase("chest")),
 )
 VIP = (
     ("0", _lazy("0: healthy")),
@@ -346,12 +343,12 @@ class LineForm(ClinicForm):
     """Site by one tap, gauge by the next, which also saves."""
 
     site = forms.ChoiceField(
-        choices=[(site, site.capitalize()) for site in SITES],
+        choices=[(site, capfirst(_lazy(site))) for site in SITES],
         widget=forms.RadioSelect,
         label=_lazy("Site"),
     )
     gauge = forms.ChoiceField(
-        choices=[(gauge, gauge) for gauge in GAUGES],
+        choices=[(gauge, _lazy(gauge)) for gauge in GAUGES],
         widget=forms.RadioSelect,
         label=_lazy("Gauge"),
     )

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
@@ -14,13 +15,19 @@ from sessions.catalogue.products import products
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import DayField, NumberField, PlainText, WholeField
 from sessions.models import OrderMedicine, OrderVersion, Purpose, User
+from sessions.rules.language import say
 from sessions.rules.quantities import plain
 
 SLOTS = 4
 """How many medicines of each purpose one order can carry."""
 
 UNITS = (("mg", "mg"), ("g", "g"), ("microgram", "microgram"), ("mL", "mL"))
-ROUTES = (("PO", _lazy("by mouth")), ("IV", "IV"), ("IM", "IM"), ("inhaled", "inhaled"))
+ROUTES = (
+    ("PO", _lazy("by mouth")),
+    ("IV", "IV"),
+    ("IM", "IM"),
+    ("inhaled", _lazy("inhaled")),
+)
 PREFIX = {Purpose.BEFORE: "before", Purpose.AS_NEEDED: "needed"}
 VALID_DAYS = 182
 
@@ -48,10 +55,11 @@ def regimens() -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Every published regimen by group of indications: `pi:1` is its second of PI."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for indication in sorted(indications().values(), key=lambda i: i.name):
-        rows = groups.setdefault(indication.group.capitalize(), [])
+        rows = groups.setdefault(capfirst(say(indication.group)), [])
         for place, regimen in enumerate(indication.regimens):
-            mark = "investigational, " if regimen.investigational else ""
-            words = f"{regimen.name}, {regimen.phase}: {mark}{regimen.dose_text}"
+            mark = say("investigational") + ", " if regimen.investigational else ""
+            dose = f"{mark}{say(regimen.dose_text)}"
+            words = f"{say(regimen.name)}, {say(regimen.phase)}: {dose}"
             rows.append((f"{indication.key}:{place}", words))
     return iter(sorted(groups.items()))
 
@@ -59,7 +67,7 @@ def regimens() -> Iterator[tuple[str, list[tuple[str, str]]]]:
 class OrderForm(ClinicForm):
     """One order: product, regimen, dose, weight, risk, dates and medicines."""
 
-    product = forms.ChoiceField(widget=ProductSelect)
+    product = forms.ChoiceField(widget=ProductSelect, label=_lazy("Product"))
     regimen = forms.ChoiceField(label=_lazy("Indication and regimen"))
     dose_g_per_kg = NumberField(
         low="0.01",

@@ -78,6 +78,17 @@ def editables(document: Mapping[str, Any]) -> Iterator[Editable]:
     monitoring = document["monitoring"]
     acts = tuple(monitoring["acts"])
     yield from _acts(monitoring["acts"])
+    yield Editable(
+        name="new_lot.act",
+        section="new_lot",
+        label=_("A vial of a new lot in mid-session: calls for"),
+        unit="",
+        path=("monitoring", "new_lot"),
+        key="act",
+        kind=CHOICE,
+        value=monitoring["new_lot"]["act"],
+        choices=acts,
+    )
     for table in ("thresholds", "lab_thresholds", "reactions", "timing"):
         for place, row in enumerate(monitoring[table]):
             yield from _rule(table, place, row, acts)
@@ -207,6 +218,7 @@ SECTIONS = {
     "lab_thresholds": _lazy("Limits of laboratory values"),
     "reactions": _lazy("Reactions"),
     "timing": _lazy("Late reactions"),
+    "new_lot": _lazy("A new lot"),
 }
 
 
@@ -220,7 +232,7 @@ PARTS = {
     ),
     "schedule": (
         _lazy("Schedule and acts"),
-        ("schedule", "reaction_course", "acts", "timing"),
+        ("schedule", "reaction_course", "acts", "timing", "new_lot"),
     ),
     "limits": (_lazy("Limits"), ("thresholds", "lab_thresholds")),
     "reactions": (_lazy("Reactions"), ("reactions",)),

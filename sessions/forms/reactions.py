@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.catalogue.reactions import vocabulary
 from sessions.forms.base import ClinicForm, WaitingForm
@@ -15,10 +16,10 @@ SEVERITIES = (("mild", "mild"), ("moderate", "mod."), ("severe", "sev."))
 PREFIX = "r-"
 
 ACTIONS = (
-    ("reduce", "Reduce"),
-    ("pause", "Pause"),
-    ("stop", "Stop, call"),
-    ("continue", "Go on, with a reason"),
+    ("reduce", _lazy("Reduce")),
+    ("pause", _lazy("Pause")),
+    ("stop", _lazy("Stop, call")),
+    ("continue", _lazy("Go on, with a reason")),
 )
 
 
@@ -43,31 +44,31 @@ class ReactionForm(WaitingForm):
                 choices=SEVERITIES, required=False, label=reaction.label
             )
 
-    onset = MomentField(label="Onset", required=False)
+    onset = MomentField(label=_lazy("Onset"), required=False)
     grade = forms.ChoiceField(
-        choices=(("", "as worked out"), *Grade.choices),
+        choices=(("", _lazy("as worked out")), *Grade.choices),
         required=False,
-        label="Grade",
+        label=_lazy("Grade"),
         widget=forms.RadioSelect,
     )
     action = forms.ChoiceField(
-        choices=(("", "as the protocol calls for"), *ACTIONS),
+        choices=(("", _lazy("as the protocol calls for")), *ACTIONS),
         required=False,
-        label="Act",
+        label=_lazy("Act"),
         widget=forms.RadioSelect,
     )
-    do = forms.ChoiceField(choices=ACTIONS, required=False, label="Save")
-    action_reason = PlainText(max_length=400, required=False, label="Why go on")
+    do = forms.ChoiceField(choices=ACTIONS, required=False, label=_lazy("Save"))
+    action_reason = PlainText(max_length=400, required=False, label=_lazy("Why go on"))
     rate_ml_per_h = NumberField(
-        low="0", high="2000", places=2, label="Rate", unit="mL/h", required=False
+        low="0", high="2000", places=2, label=_lazy("Rate"), unit="mL/h", required=False
     )
     medicines = forms.TypedMultipleChoiceField(
         coerce=int,
         required=False,
-        label="Give",
+        label=_lazy("Give"),
         widget=forms.CheckboxSelectMultiple,
     )
-    note = PlainText(max_length=1000, lines=True, required=False, label="Note")
+    note = PlainText(max_length=1000, lines=True, required=False, label=_lazy("Note"))
 
     @property
     def grades(self) -> list[tuple[str, str]]:
@@ -100,9 +101,9 @@ class OutcomeForm(ClinicForm):
 
     kind = forms.ChoiceField(
         choices=ReactionOutcome.Kind,
-        label="Outcome",
+        label=_lazy("Outcome"),
         widget=forms.RadioSelect,
-        error_messages={"required": "Choose an outcome."},
+        error_messages={"required": _lazy("Choose an outcome.")},
     )
-    event_time = MomentField(label="Since when", required=False)
-    note = PlainText(max_length=400, required=False, label="Note")
+    event_time = MomentField(label=_lazy("Since when"), required=False)
+    note = PlainText(max_length=400, required=False, label=_lazy("Note"))

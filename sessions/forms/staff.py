@@ -4,6 +4,7 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
@@ -70,14 +71,19 @@ class StaffForm(ClinicForm):
 
     name = PlainText(
         max_length=120,
+        label=_lazy("Name"),
         help_text=_lazy("First name, then surname, as it stands on the signed record."),
     )
     credential = PlainText(
-        max_length=20, required=False, help_text=_lazy("RN, MD, PharmD and the like.")
+        label=_lazy("Credential"),
+        max_length=20,
+        required=False,
+        help_text=_lazy("RN, MD, PharmD and the like."),
     )
     phone = PlainText(max_length=40, required=False, label=_lazy("Telephone"))
     role = forms.ChoiceField(
-        choices=[(role, role.capitalize()) for role in ROLES],
+        label=_lazy("Role"),
+        choices=[(role, capfirst(_lazy(role))) for role in ROLES],
         widget=forms.RadioSelect,
         help_text=_lazy(
             "Admins manage the clinic and do not chart; auditors only read."

@@ -10,6 +10,8 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.base import ClinicForm, WaitingForm
 from sessions.forms.fields import MomentField, NumberField, PlainText, WholeField
@@ -31,16 +33,16 @@ from sessions.rules.vitals import (
 FAHRENHEIT = TemperatureUnit.FAHRENHEIT
 
 USUAL = (
-    ("systolic_mmhg", "Systolic", "mmHg"),
-    ("diastolic_mmhg", "Diastolic", "mmHg"),
-    ("pulse", "Pulse", "/min"),
-    ("respiratory_rate", "Resp.", "/min"),
-    ("spo2", "SpO₂", "%"),
-    ("temperature", "Temp.", ""),
+    ("systolic_mmhg", _lazy("Systolic"), "mmHg"),
+    ("diastolic_mmhg", _lazy("Diastolic"), "mmHg"),
+    ("pulse", _lazy("Pulse"), "/min"),
+    ("respiratory_rate", _lazy("Resp."), "/min"),
+    ("spo2", _lazy("SpO₂"), "%"),
+    ("temperature", _lazy("Temp."), ""),
 )
 """The six usual numbers: field, label, unit, in the order in which they are taken."""
 
-OXYGEN = (("air", "Air"), ("oxygen", "Oxygen"))
+OXYGEN = (("air", _lazy("Air")), ("oxygen", _lazy("Oxygen")))
 
 
 class VitalsForm(WaitingForm):
@@ -66,45 +68,55 @@ class VitalsForm(WaitingForm):
         for name in ("consciousness", "oxygen", "spo2_scale"):
             self.fields[name].initial = self._as_last(name)
 
-    systolic_mmhg = WholeField(low=0, high=999, label="Systolic", required=False)
-    diastolic_mmhg = WholeField(low=0, high=999, label="Diastolic", required=False)
-    pulse = WholeField(low=0, high=999, label="Pulse", required=False)
-    respiratory_rate = WholeField(low=0, high=999, label="Resp.", required=False)
-    spo2 = WholeField(low=0, high=999, label="SpO₂", required=False)
-    temperature = NumberField(
-        low="0", high="999", places=1, label="Temp.", required=False
+    systolic_mmhg = WholeField(low=0, high=999, label=_lazy("Systolic"), required=False)
+    diastolic_mmhg = WholeField(
+        low=0, high=999, label=_lazy("Diastolic"), required=False
     )
-    event_time = MomentField(label="Time taken", required=False)
+    pulse = WholeField(low=0, high=999, label=_lazy("Pulse"), required=False)
+    respiratory_rate = WholeField(low=0, high=999, label=_lazy("Resp."), required=False)
+    spo2 = WholeField(low=0, high=999, label=_lazy("SpO₂"), required=False)
+    temperature = NumberField(
+        low="0", high="999", places=1, label=_lazy("Temp."), required=False
+    )
+    event_time = MomentField(label=_lazy("Time taken"), required=False)
     consciousness = forms.ChoiceField(
         choices=Consciousness,
         required=False,
-        label="Consciousness",
+        label=_lazy("Consciousness"),
         widget=forms.RadioSelect,
     )
     oxygen = forms.ChoiceField(
-        choices=OXYGEN, required=False, label="Breathing", widget=forms.RadioSelect
+        choices=OXYGEN,
+        required=False,
+        label=_lazy("Breathing"),
+        widget=forms.RadioSelect,
     )
     oxygen_l_per_min = NumberField(
-        low="0", high="30", places=1, label="Oxygen", unit="L/min", required=False
+        low="0",
+        high="30",
+        places=1,
+        label=_lazy("Oxygen"),
+        unit="L/min",
+        required=False,
     )
     spo2_scale = forms.TypedChoiceField(
-        choices=((1, "1"), (2, "2: target 88 to 92 %")),
+        choices=((1, "1"), (2, _lazy("2: target 88 to 92 %"))),
         coerce=int,
         empty_value=1,
         required=False,
-        label="SpO₂ scale",
+        label=_lazy("SpO₂ scale"),
         widget=forms.RadioSelect,
     )
-    pain = WholeField(low=0, high=10, label="Pain, 0 to 10", required=False)
-    not_tolerated = forms.BooleanField(required=False, label="Not tolerated")
+    pain = WholeField(low=0, high=10, label=_lazy("Pain, 0 to 10"), required=False)
+    not_tolerated = forms.BooleanField(required=False, label=_lazy("Not tolerated"))
     partial_reason = forms.ChoiceField(
-        choices=(("", "Complete set"), *PartialReason.choices),
+        choices=(("", _lazy("Complete set")), *PartialReason.choices),
         required=False,
-        label="Why is the set not complete?",
+        label=_lazy("Why is the set not complete?"),
     )
-    partial_text = PlainText(max_length=200, required=False, label="In words")
+    partial_text = PlainText(max_length=200, required=False, label=_lazy("In words"))
 
-    time_hint = "Empty: now. An earlier time is labelled as a late entry."
+    time_hint = _lazy("Empty: now. An earlier time is labelled as a late entry.")
 
     @property
     def temperature_unit(self) -> str:
@@ -211,9 +223,11 @@ class VitalsForm(WaitingForm):
         self._clean_time(data)
         self._clean_partial(data)
         if self.data.get("step_up_to") and self.step_up_to is None:
-            self.add_error(None, "The step up was not understood. Load the page again.")
+            self.add_error(
+                None, _("The step up was not understood. Load the page again.")
+            )
         if data.get("oxygen") == "air" and data.get("oxygen_l_per_min"):
-            self.add_error("oxygen_l_per_min", "On air there is no oxygen flow.")
+            self.add_error("oxygen_l_per_min", _("On air there is no oxygen flow."))
         return data
 
     def _judge(self, name: str, label: str, value: Decimal | int) -> None:
@@ -230,27 +244,43 @@ class VitalsForm(WaitingForm):
         )
         if verdict is Plausibility.IMPOSSIBLE:
             limits = LIMITS[age_band(self.age_years)][column]
-            edge, word = (
-                (limits.hard_high, "at most")
+            edge, words = (
+                (limits.hard_high, _("{label} {value}: at most {edge}."))
                 if measured > limits.hard_high
-                else (limits.hard_low, "at least")
+                else (limits.hard_low, _("{label} {value}: at least {edge}."))
             )
             if name == "temperature":
                 edge = self._shown_temperature(edge)
-            self.add_error(name, f"{label} {plain(value)}: {word} {plain(edge)}.")
+            self.add_error(
+                name,
+                words.format(label=label, value=plain(value), edge=plain(edge)),
+            )
         elif verdict is Plausibility.IMPLAUSIBLE:
-            last = f", last {self._was(self.last, name)}" if before is not None else ""
-            self.ask(name, f"{label} {plain(value)}{last}. Is this right?")
+            last = (
+                _(", last {last}").format(last=self._was(self.last, name))
+                if before is not None
+                else ""
+            )
+            self.ask(
+                name,
+                _("{label} {value}{last}. Is this right?").format(
+                    label=label, value=plain(value), last=last
+                ),
+            )
 
     def _right_unit(self, value: Decimal) -> bool:
         """Refuse a temperature that is plausible in the other unit only (H19)."""
         fahrenheit = self.clinic.temperature_unit == FAHRENHEIT
         if fahrenheit and Decimal(30) <= value <= Decimal(45):
-            question = f"{plain(value)} looks like °C. Did you mean °F?"
+            question = _("{value} looks like °C. Did you mean °F?").format(
+                value=plain(value)
+            )
         elif not fahrenheit and Decimal(86) <= value <= Decimal(113):
-            question = f"Did you mean °F? {plain(value)} °F is "
+            question = _("Did you mean °F? {value} °F is ").format(value=plain(value))
             celsius = (value - 32) * 5 / 9
-            question += f"{plain(celsius, 1)} °C. This clinic writes °C."
+            question += _("{celsius} °C. This clinic writes °C.").format(
+                celsius=plain(celsius, 1)
+            )
         else:
             return True
         self.add_error("temperature", question)
@@ -265,17 +295,19 @@ class VitalsForm(WaitingForm):
             ):
                 half = data.get(given) is not None and data.get(other) is None
                 if half and other not in self.errors and not data.get("partial_reason"):
-                    self.add_error(other, "A blood pressure has two values.")
+                    self.add_error(other, _("A blood pressure has two values."))
         elif high <= low:
             self.add_error(
                 "systolic_mmhg",
-                f"Systolic {high} must be above diastolic {low}. Are they swapped?",
+                _(
+                    "Systolic {high} must be above diastolic {low}. Are they swapped?"
+                ).format(high=high, low=low),
             )
 
     def _clean_time(self, data: dict[str, Any]) -> None:
         taken = data.get("event_time") or data.get("pressed_at")
         if taken is not None and self.earliest and taken < self.earliest:
-            self.add_error("event_time", "This time lies before the visit.")
+            self.add_error("event_time", _("This time lies before the visit."))
 
     def _clean_partial(self, data: dict[str, Any]) -> None:
         missing = [
@@ -284,18 +316,23 @@ class VitalsForm(WaitingForm):
             if data.get(name) is None and name not in self.errors
         ]
         if len(missing) == len(USUAL) and not data.get("consciousness"):
-            self.add_error(None, "Nothing was measured.")
+            self.add_error(None, _("Nothing was measured."))
         elif missing and not data.get("partial_reason"):
             self.add_error(
                 "partial_reason",
-                f"{', '.join(missing)} missing: enter it, or say why.",
+                _("{missing} missing: enter it, or say why.").format(
+                    missing=", ".join(missing)
+                ),
             )
         elif data.get("partial_reason") == "other" and not data.get("partial_text"):
-            self.add_error("partial_text", "Write the reason in words.")
+            self.add_error("partial_text", _("Write the reason in words."))
         elif not missing and self._new_words(data) and not self.errors:
             self.add_error(
                 "partial_text",
-                "No number is missing, so these words would not be kept. Clear them.",
+                _(
+                    "No number is missing, so these words would not be kept. "
+                    "Clear them."
+                ),
             )
 
     def _new_words(self, data: dict[str, Any]) -> bool:
@@ -337,12 +374,12 @@ class CorrectionForm(VitalsForm):
     """A set written down anew; the first values stay readable beside it."""
 
     pressed_at = None  # it waits for nothing: a correction is made with the line up
-    time_hint = "Change it only if the time was wrong."
+    time_hint = _lazy("Change it only if the time was wrong.")
 
     correction_reason = PlainText(
         max_length=200,
-        label="Why is it corrected?",
-        error_messages={"required": "Write why it is corrected."},
+        label=_lazy("Why is it corrected?"),
+        error_messages={"required": _lazy("Write why it is corrected.")},
     )
 
     @classmethod
@@ -372,8 +409,8 @@ class WithdrawForm(ClinicForm):
 
     correction_reason = PlainText(
         max_length=200,
-        label="Why is it withdrawn?",
-        error_messages={"required": "Write why it is withdrawn."},
+        label=_lazy("Why is it withdrawn?"),
+        error_messages={"required": _lazy("Write why it is withdrawn.")},
     )
 
 

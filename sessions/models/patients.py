@@ -140,9 +140,9 @@ class Height(PatientRow):
 
 class Severity(models.TextChoices):
     UNKNOWN = "unknown", _lazy("not recorded")
-    MILD = "mild", "mild"
-    MODERATE = "moderate", "moderate"
-    SEVERE = "severe", "severe"
+    MILD = "mild", _lazy("mild")
+    MODERATE = "moderate", _lazy("moderate")
+    SEVERE = "severe", _lazy("severe")
 
 
 class Allergy(PatientRow):

@@ -4,6 +4,7 @@ from typing import Self
 
 from django.db import models
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.base import ClinicalRow, Owned
 from sessions.models.fields import Choice, Text
@@ -99,8 +100,8 @@ class ProtocolEvent(ClinicalRow):
     """A version was approved (by a second person) or retired."""
 
     class Kind(models.TextChoices):
-        APPROVED = "approved", "approved"
-        RETIRED = "retired", "retired"
+        APPROVED = "approved", _lazy("approved")
+        RETIRED = "retired", _lazy("retired")
 
     protocol_version = models.ForeignKey(
         ProtocolVersion, models.PROTECT, related_name="events"

@@ -17,7 +17,6 @@ from sessions.reports.results import (
     counted,
     ranked,
     said,
-    strong,
     written,
 )
 from sessions.reports.scope import (
@@ -32,6 +31,7 @@ from sessions.reports.scope import (
     left_out,
     rate_changes,
 )
+from sessions.rules.language import inside
 from sessions.rules.statistics import per_100, wilson
 
 SMALL = 50
@@ -106,14 +106,20 @@ def count(scope: ReactionScope) -> Report:
     return Report(
         key="reactions",
         title=_("Reactions per 100 infusions"),
-        headline=_("{get} per 100, {label}").format(
-            get=written(total.values.get("rate")), label=total.label.lower()
+        headline=_("{rate} per 100, {label}").format(
+            rate=written(total.values.get("rate")), label=inside(total.label)
         ),
         sentence=_sentence(scope, total),
         left_out=(
             *left_out(scope),
             *(
-                [counted(early, "reaction") + _(" with an onset before the start")]
+                [
+                    counted(
+                        early,
+                        "{count} reaction with an onset before the start",
+                        "{count} reactions with an onset before the start",
+                    )
+                ]
                 if early
                 else []
             ),
@@ -311,22 +317,25 @@ def _group_of_change(change: Change) -> Group:
 def _sentence(scope: ReactionScope, total: Row):
     values = total.values
     return said(
-        _("Of "),
-        strong(counted(values["of"], "infusion")),
-        _(" started in the period, "),
-        strong(written(values["hits"])),
-        _(" had at least one reaction of grade {grade} {WINDOW_WORDS}: ").format(
-            grade=_grade_words(scope.grade), WINDOW_WORDS=WINDOW_WORDS[scope.window]
-        ),
-        strong(_("{get} per 100").format(get=written(values.get("rate")))),
-        _(" (95 % interval {get} to {get2}).").format(
-            get=written(values.get("low")), get2=written(values.get("high"))
-        ),
+        _(
+            "Of **{infusions}** started in the period, **{hits}** had at least one "
+            "reaction of grade {grade} {window}: **{rate} per 100** (95 % interval "
+            "{low} to {high})."
+        ).format(
+            infusions=counted(values["of"], "{count} infusion", "{count} infusions"),
+            hits=written(values["hits"]),
+            grade=_grade_words(scope.grade),
+            window=WINDOW_WORDS[scope.window],
+            rate=written(values.get("rate")),
+            low=written(values.get("low")),
+            high=written(values.get("high")),
+        )
     )
 
 
 def _grade_words(grade: str) -> str:
-    return grade if grade == GRADES[-1] else _("{grade} or worse").format(grade=grade)
+    words = inside(Grade(grade).label)
+    return words if grade == GRADES[-1] else _("{grade} or worse").format(grade=words)
 
 
 def _definitions(scope: ReactionScope, unfinished: int) -> tuple[tuple[str, str], ...]:
@@ -405,10 +414,12 @@ def _definitions(scope: ReactionScope, unfinished: int) -> tuple[tuple[str, str]
         found.append(
             (
                 _("Not over yet"),
-                counted(unfinished, "infusion")
-                + _(
-                    " had not reached the end of the window when this was "
-                    "counted; a later reaction may be missing."
+                counted(
+                    unfinished,
+                    "{count} infusion had not reached the end of the window when this "
+                    "was counted; a later reaction may be missing.",
+                    "{count} infusions had not reached the end of the window when this "
+                    "was counted; a later reaction may be missing.",
                 ),
             )
         )

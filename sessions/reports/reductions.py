@@ -15,9 +15,9 @@ from sessions.reports.results import (
     Report,
     Row,
     counted,
+    plural,
     ranked,
     said,
-    strong,
     written,
 )
 from sessions.reports.scope import (
@@ -52,9 +52,9 @@ SOURCES = {
     "flag": _lazy("Flags"),
 }
 SOURCE_WORDS = {
-    "": (_lazy("reaction or flag"), _lazy("reactions and flags")),
-    "reaction": ("reaction", "reactions"),
-    "flag": ("flag", "flags"),
+    "": plural("{count} reaction or flag", "{count} reactions and flags"),
+    "reaction": plural("{count} reaction", "{count} reactions"),
+    "flag": plural("{count} flag", "{count} flags"),
 }
 CALLS_FOR_LESS = (
     FlagAction.REDUCE,
@@ -113,8 +113,10 @@ def count(scope: ReductionScope) -> Report:
     if scope.by not in IN_ORDER | {"source", "action"}:
         rows = list(ranked(rows, "median"))
     total = _row(SOURCES[scope.source], calls, is_total=True)
-    words = counted(corrected, "flag") + _(
-        " raised by values that were corrected since"
+    words = counted(
+        corrected,
+        "{count} flag raised by values that were corrected since",
+        "{count} flags raised by values that were corrected since",
     )
     return Report(
         key="reductions",
@@ -293,31 +295,26 @@ def _headline(total: Row) -> str:
 
 def _sentence(scope: ReductionScope, total: Row, visits: int):
     values = total.values
-    one, many = SOURCE_WORDS[scope.source]
-    begins = said(
-        _("Of "),
-        strong(counted(values["of"], one, many)),
-        _(
-            " that called for less or were answered so, in {visits} "
-            "started in the period, the rate was lowered after "
-        ).format(visits=counted(visits, "infusion")),
-        strong(written(values["answered"])),
+    answered = _(
+        "Of **{calls}** that called for less or were answered so, in {infusions} "
+        "started in the period, the rate was lowered after **{answered}**."
+    ).format(
+        calls=counted(values["of"], *SOURCE_WORDS[scope.source]),
+        infusions=counted(visits, "{count} infusion", "{count} infusions"),
+        answered=written(values["answered"]),
     )
     if values.get("median") is None:
-        return (*begins, *said("."))
-    return (
-        *begins,
-        *said(
-            _(": half of them within "),
-            strong(f"{written(values['median'])} min"),
-            _(", nine in ten within "),
-            strong(f"{written(values['p90'])} min"),
-            _(". {kept} kept with a reason; {neither} had neither.").format(
-                kept=counted(values["kept"], "rate was", "rates were"),
-                neither=written(values["neither"]),
-            ),
-        ),
+        return said(answered)
+    times = _(
+        "Half of them within **{median} min**, nine in ten within **{p90} min**."
+    ).format(median=written(values["median"]), p90=written(values["p90"]))
+    others = counted(
+        values["kept"],
+        "{count} rate was kept with a reason;",
+        "{count} rates were kept with a reason;",
     )
+    neither = _("{count} had neither.").format(count=written(values["neither"]))
+    return said(answered, times, others, neither)
 
 
 DEFINITIONS = (

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 Number = int | Decimal
 Value = Number | str | None
@@ -23,13 +24,10 @@ class Part(NamedTuple):
 Sentence = tuple[Part, ...]
 
 
-def said(*parts: str | Part) -> Sentence:
-    """A sentence from its pieces."""
-    return tuple(Part(p) if isinstance(p, str) else p for p in parts)
-
-
-def strong(text: str) -> Part:
-    return Part(text, strong=True)
+def said(*sentences: str) -> Sentence:
+    """Sentences as one, what stands between double stars strong: `**3** of 4`."""
+    pieces = " ".join(each for each in sentences if each).split("**")
+    return tuple(Part(text, strong=bool(n % 2)) for n, text in enumerate(pieces))
 
 
 def plain_text(sentence: Sentence) -> str:
@@ -37,9 +35,14 @@ def plain_text(sentence: Sentence) -> str:
     return "".join(part.text for part in sentence)
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """`1 infusion`, `4100 infusions`, `14,210 sets`."""
-    return f"{written(number)} {one if number == 1 else many or f'{one}s'}"
+def counted(number: int, one: str, many: str) -> str:
+    """`1 infusion`, `4100 infusions`, `14,210 sets`: texts that name `{count}`."""
+    return ngettext(one, many, number).format(count=written(number))
+
+
+def plural(one: str, many: str) -> tuple[str, str]:
+    """Mark two texts that are counted later: `counted(number, *TEXTS)`."""
+    return one, many
 
 
 def written(value: Value) -> str:

@@ -228,11 +228,19 @@ def left_out(scope: Scope) -> tuple[str, ...]:
         for number, words in (
             (
                 found["cancelled"],
-                counted(found["cancelled"], "visit") + _(" cancelled before the start"),
+                counted(
+                    found["cancelled"],
+                    "{count} visit cancelled before the start",
+                    "{count} visits cancelled before the start",
+                ),
             ),
             (
                 found["in_error"],
-                counted(found["in_error"], "visit") + _(" entered in error"),
+                counted(
+                    found["in_error"],
+                    "{count} visit entered in error",
+                    "{count} visits entered in error",
+                ),
             ),
         )
         if number

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -28,7 +28,6 @@ from sessions.reports.results import (
     counted,
     ranked,
     said,
-    strong,
     written,
 )
 from sessions.reports.scope import (
@@ -106,7 +105,11 @@ def count(scope: VitalsScope) -> Report:
     if scope.by not in IN_ORDER:
         rows = list(ranked(rows, "on_time_share"))
     total = _row(_("All sets owed"), everything, is_total=True)
-    words = counted(unread.visits, "infusion") + _(" whose protocol cannot be read")
+    words = counted(
+        unread.visits,
+        "{count} infusion whose protocol cannot be read",
+        "{count} infusions whose protocol cannot be read",
+    )
     return Report(
         key="vitals",
         title=_("Vital signs on time"),
@@ -187,7 +190,7 @@ def owed_by_visit(scope: VitalsScope) -> tuple[dict[int, tuple[OwedSet, ...]], U
         .filter(here, to_stage=Stage.DISCHARGED)
         .values_list("session_id", "event_time")
     )
-    flags = _flag_spans(scope)
+    flags = _flag_spans(scope, policies)
     starts = (
         Start.objects.filter(scope.started())
         .order_by("event_time", "pk")
@@ -232,38 +235,58 @@ def _policies(scope: VitalsScope) -> dict[int, Policy]:
     return found
 
 
-def _flag_spans(scope: VitalsScope) -> dict[int, list[FlagSpan]]:
+def _flag_spans(
+    scope: VitalsScope, policies: Mapping[int, Policy]
+) -> dict[int, list[FlagSpan]]:
     """When each visit's flags were open and owed a recheck, as the chart reads it."""
     rows = (
         Flag.objects.filter(scope.started("session__start__"))
         .order_by("event_time", "pk", "events__event_time", "events__pk")
         .values_list(
-            *("session_id", "pk", "event_time", "priority", "recheck_minutes"),
+            *("session_id", "pk", "rule", "session__start__protocol_version_id"),
+            *("event_time", "priority", "recheck_minutes"),
             *("events__kind", "events__event_time", "events__recheck_at"),
         )
     )
-    grouped: dict[int, dict[int, list]] = defaultdict(dict)
-    for session_id, pk, raised_at, priority, minutes, *event in rows:
-        flag = (raised_at, priority, minutes)
-        grouped[session_id].setdefault(pk, [flag]).append(event)
-    return {
-        session_id: [_span(*flag, events) for flag, *events in flags.values()]
-        for session_id, flags in grouped.items()
-    }
+    flags: dict[int, tuple[int, FlagSpan, list]] = {}
+    for session_id, pk, rule, version, *raised, kind, at, recheck_at in rows:
+        span = _raised(*raised, begins_ladder=_begins(policies.get(version), rule))
+        flags.setdefault(pk, (session_id, span, []))[2].append((kind, at, recheck_at))
+    spans: dict[int, list[FlagSpan]] = defaultdict(list)
+    for session_id, span, events in flags.values():
+        spans[session_id].append(_followed(span, events))
+    return spans
 
 
-def _span(
-    raised_at: datetime, priority: str, minutes: int | None, events: list
+def _begins(policy: Policy | None, rule: str) -> bool:
+    """Whether a flag of this rule stands for a new lot that begins the ladder again."""
+    if policy is None:
+        return False
+    new_lot = policy.monitoring.new_lot
+    return rule == new_lot.rule and new_lot.act.first_step
+
+
+def _raised(
+    raised_at: datetime, priority: str, minutes: int | None, *, begins_ladder: bool
 ) -> FlagSpan:
-    answers = [event for event in events if event[0] in FlagEvent.ANSWERS]
-    endings = [event for event in events if event[0] in ENDINGS]
     return FlagSpan(
         raised_at=raised_at,
+        is_loud=priority != FlagPriority.LOW,
+        minutes=minutes or RECHECK_MINUTES,
+        begins_ladder=begins_ladder,
+    )
+
+
+def _followed(span: FlagSpan, events: list) -> FlagSpan:
+    answers = [event for event in events if event[0] in FlagEvent.ANSWERS]
+    endings = [event for event in events if event[0] in ENDINGS]
+    closed = any(event[0] == FlagEvent.Kind.CLOSED for event in events)
+    return replace(
+        span,
         answered_at=answers[-1][1] if answers else None,
         recheck_at=answers[-1][2] if answers else None,
         over_at=endings[-1][1] if endings else None,
-        is_loud=priority != FlagPriority.LOW,
-        minutes=minutes or RECHECK_MINUTES,
+        begins_ladder=span.begins_ladder and not closed,
     )
 
 
@@ -285,38 +308,24 @@ def _headline(total: Row) -> str:
 
 def _sentence(total: Row, visits: int):
     values = total.values
-    begins = said(
-        _("Of "),
-        strong(counted(values["of"], "set")),
-        _(" of vital signs owed in {visits} started in the period, ").format(
-            visits=counted(visits, "infusion")
-        ),
+    begins = _(
+        "Of **{sets}** of vital signs owed in {infusions} started in the period, "
+        "**{on_time}** were taken on time: **{share} %** (95 % interval {low} to "
+        "{high}). {late} were late, {missed} missed."
+    ).format(
+        sets=counted(values["of"], "{count} set", "{count} sets"),
+        infusions=counted(visits, "{count} infusion", "{count} infusions"),
+        on_time=written(values["on_time"]),
+        share=written(values.get("on_time_share")),
+        low=written(values.get("low")),
+        high=written(values.get("high")),
+        late=written(values["late"]),
+        missed=written(values["missed"]),
     )
-    ends = (
-        _(" {open} can still be taken and are not in the shares.").format(
-            open=written(values["open"])
-        )
-        if values["open"]
-        else ""
+    ends = _("{count} can still be taken and are not in the shares.").format(
+        count=written(values["open"])
     )
-    return (
-        *begins,
-        *said(
-            strong(written(values["on_time"])),
-            _(" were taken on time: "),
-            strong(f"{written(values.get('on_time_share'))} %"),
-            _(
-                " (95 % interval {get} to {get2}). {late} were late, "
-                "{missed} missed.{ends}"
-            ).format(
-                get=written(values.get("low")),
-                get2=written(values.get("high")),
-                late=written(values["late"]),
-                missed=written(values["missed"]),
-                ends=ends,
-            ),
-        ),
-    )
+    return said(begins, ends if values["open"] else "")
 
 
 def _definitions(policies: tuple[Policy, ...]) -> tuple[tuple[str, str], ...]:
@@ -383,5 +392,5 @@ def _late(policies: tuple[Policy, ...]) -> str:
     minutes = sorted(
         {policy.monitoring.schedule.late_after_minutes.value for policy in policies}
     )
-    words = " or ".join(plain(value) for value in minutes) or plain(Decimal(0))
+    words = _(" or ").join(plain(value) for value in minutes) or plain(Decimal(0))
     return _("{words} minutes").format(words=words)

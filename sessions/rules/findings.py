@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import total_ordering
 
+from sessions.rules.language import phrase
 from sessions.rules.quantities import plain
 from sessions.rules.sources import Source
 
@@ -39,12 +40,12 @@ class Ordered(Enum):
 class Action(Ordered):
     """What a protocol calls for, mildest first; the highest of several wins."""
 
-    CONTINUE = "continue"
-    OBSERVE = "observe"
-    REDUCE = "reduce"
-    PAUSE = "pause"
-    STOP = "stop"
-    EMERGENCY = "emergency"
+    CONTINUE = phrase("continue")
+    OBSERVE = phrase("observe")
+    REDUCE = phrase("reduce")
+    PAUSE = phrase("pause")
+    STOP = phrase("stop")
+    EMERGENCY = phrase("emergency")
 
     @property
     def priority(self) -> Priority | None:
@@ -69,10 +70,10 @@ _PRIORITY = {
 class Severity(Ordered):
     """How bad a reaction is, mildest first."""
 
-    MILD = "mild"
-    MODERATE = "moderate"
-    SEVERE = "severe"
-    LIFE_THREATENING = "life-threatening"
+    MILD = phrase("mild")
+    MODERATE = phrase("moderate")
+    SEVERE = phrase("severe")
+    LIFE_THREATENING = phrase("life-threatening")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,8 @@ class Finding:
     `because` says what was found, `calls_for` names (never commands) what the
     protocol calls for, `clears` what would settle it. `holds_start` means no Start
     without a prescriber; `work_list` that it goes to the list of things to report;
-    `restarts` that the protocol names a restart after the pause it calls for.
+    `restarts` that the protocol names a restart after the pause it calls for;
+    `first_step` that the ladder begins again at its first rung.
     """
 
     rule: str
@@ -117,6 +119,7 @@ class Finding:
     clears: str = ""
     series: str = ""
     restarts: bool = False
+    first_step: bool = False
     recheck_minutes: int | None = None
     escalates_minutes: int | None = None
     accepted_baseline: bool = False

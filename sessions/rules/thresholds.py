@@ -18,10 +18,10 @@ from sessions.rules.sources import Source
 class Phase(Enum):
     """Where in the session a set of values belongs."""
 
-    BASELINE = "baseline"
-    INFUSING = "infusing"
-    OBSERVING = "observing"
-    AFTER = "after"
+    BASELINE = phrase("baseline")
+    INFUSING = phrase("infusing")
+    OBSERVING = phrase("observing")
+    AFTER = phrase("after")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +280,10 @@ EVERYBODY = Population()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """What one code of the protocol calls for, and the times that follow it."""
+    """What one code of the protocol calls for, and the times that follow it.
+
+    `first_step` means that the ladder and the schedule begin again at the first rung.
+    """
 
     code: str
     action: Action
@@ -288,6 +291,7 @@ class Act:
     recheck_minutes: int | None
     escalates_minutes: int | None
     restarts: bool
+    first_step: bool
     holds_start: bool
     work_list: bool
     note: str
@@ -303,6 +307,7 @@ class Act:
             recheck_minutes=fields.optional_minutes("recheck_minutes"),
             escalates_minutes=fields.optional_minutes("escalates_minutes"),
             restarts=fields.flag("restarts", default=False),
+            first_step=fields.flag("first_step", default=False),
             holds_start=fields.flag("holds_start", default=False),
             work_list=fields.flag("work_list", default=False),
             note=fields.text("note", default=""),

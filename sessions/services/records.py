@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import ngettext
 
 from sessions.charts import SessionChart, chart_of, current_rows
 from sessions.models import (
@@ -213,13 +214,9 @@ def _deviations(chart: SessionChart, paused: int) -> Iterable[str]:
     planned = len(chart.steps)
     if chart.ended_at is not None and reached < planned:
         first = (
-            _("Step {reached}").format(reached=reached + 1)
+            _("Step {number}").format(number=reached + 1)
             if reached + 1 == planned
-            else (
-                _("Steps {reached} to {planned}").format(
-                    reached=reached + 1, planned=planned
-                )
-            )
+            else (_("Steps {first} to {last}").format(first=reached + 1, last=planned))
         )
         yield _("{first} not reached.").format(first=first)
     if chart.ended_at is not None and chart.left_ml > 0:
@@ -236,11 +233,11 @@ def _deviations(chart: SessionChart, paused: int) -> Iterable[str]:
     if change:
         yield (
             _(
-                "Weight {weight_kg} kg, at the order {weight_kg2} kg; dose "
+                "Weight {weight_kg} kg, at the order {ordered_kg} kg; dose "
                 "as signed, rates for {dosing_weight_kg} kg."
             ).format(
                 weight_kg=plain(start.weight_kg),
-                weight_kg2=plain(start.order_version.weight_kg),
+                ordered_kg=plain(start.order_version.weight_kg),
                 dosing_weight_kg=_short(start.dosing_weight_kg),
             )
         )
@@ -257,16 +254,18 @@ def _deviations(chart: SessionChart, paused: int) -> Iterable[str]:
         for row in (*chart.vitals, *chart.rates)
     )
     if late:
-        yield _("{late} late {value}, marked below.").format(
-            late=late, value="entry" if late == 1 else "entries"
-        )
+        yield ngettext(
+            "{late} late entry, marked below.",
+            "{late} late entries, marked below.",
+            late,
+        ).format(late=late)
     corrected = sum(bool(row.supersedes_id) for row in chart.every_vitals)
     if corrected:
-        yield (
-            _("{corrected} correct{value} of vital signs, both values below.").format(
-                corrected=corrected, value="ion" if corrected == 1 else "ions"
-            )
-        )
+        yield ngettext(
+            "{corrected} correction of vital signs, both values below.",
+            "{corrected} corrections of vital signs, both values below.",
+            corrected,
+        ).format(corrected=corrected)
 
 
 def _observed(chart: SessionChart) -> Iterable[Observed]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError
 from django.db.models import F
+from django.utils.translation import gettext as _
 
 from sessions.models import AuditEntry, Login, User
 from sessions.services import lockout
@@ -32,7 +33,9 @@ def device_words(user_agent: str) -> str:
     """What a browser says it is, in the words of its owner: `Safari on iPad`."""
     browser = next((word for sign, word in _BROWSERS if sign in user_agent), "")
     device = next((word for sign, word in _DEVICES if sign in user_agent), "")
-    return " on ".join(filter(None, (browser, device))) or "Unknown device"
+    if browser and device:
+        return _("{browser} on {device}").format(browser=browser, device=device)
+    return browser or device or _("Unknown device")
 
 
 def signed_in(

@@ -16,6 +16,7 @@ from sessions.catalogue.products import products as all_products
 from sessions.catalogue.reactions import vocabulary
 from sessions.models import LabelRegion
 from sessions.rules.labels import PATIENT_CLASSES, Indication, LabelRates, Product
+from sessions.rules.language import phrase
 from sessions.rules.quantities import mg_per_kg_min
 from sessions.rules.sources import Source
 
@@ -168,13 +169,13 @@ def _summary(indication: Indication) -> dict:
         key for regimen in indication.regimens for key in regimen.labelled_products
     }
     if not indication.has_dose:
-        standing = _("investigational: no sourced dose")
+        standing = phrase("investigational: no sourced dose")
     elif indication.investigational:
-        standing = "investigational"
+        standing = phrase("investigational")
     elif products_named & all_products().keys():
-        standing = "labelled"
+        standing = phrase("labelled")
     else:
-        standing = "off-label"
+        standing = phrase("off-label")
     return {
         "indication": indication,
         "standing": standing,

@@ -23,8 +23,9 @@ from sessions.forms.protocols import (
     words_of,
 )
 from sessions.models import ProtocolEvent, ProtocolVersion
+from sessions.rules.language import say
 from sessions.rules.policy import MonitoringPolicy
-from sessions.rules.thresholds import Threshold
+from sessions.rules.thresholds import Phase, Threshold
 from sessions.rules.words import for_whom, threshold_words
 from sessions.services import protocols
 from sessions.services.sign_ins import confirm_password
@@ -151,7 +152,7 @@ def _threshold(rule: Threshold) -> dict[str, Any]:
     return {
         "rule": rule,
         "words": threshold_words(rule),
-        "phases": ", ".join(sorted(phase.value for phase in rule.phases)),
+        "phases": ", ".join(say(each.value) for each in Phase if each in rule.phases),
         "who": for_whom(rule),
     }
 
@@ -162,7 +163,9 @@ def _reactions(policy: MonitoringPolicy) -> list[dict[str, Any]]:
         {
             "rule": rule,
             "name": named.get(rule.reaction, rule.reaction.replace("_", " ")),
-            "severities": ", ".join(severity.value for severity in rule.severities),
+            "severities": ", ".join(
+                say(severity.value) for severity in rule.severities
+            ),
         }
         for rule in policy.reactions.rows
     ]

@@ -1,0 +1,94 @@
+"""A language that wraps every text in ⟦ ⟧: what stands outside was never looked up."""
+
+import re
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from unittest import mock
+
+from django.utils import translation
+from django.utils.translation import trans_real
+
+from sessions.models import User
+from sessions.services import acts
+
+CODE = "xx"
+OPEN, CLOSE = "⟦", "⟧"
+SHOWN = ("title", "placeholder", "aria-label", "alt", "data-busy")
+"""Attributes that somebody reads or hears."""
+
+
+class _Wrapping(trans_real.DjangoTranslation):
+    """Looks nothing up, and marks that it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__("en-gb")
+
+    def gettext(self, message):
+        return f"{OPEN}{message}{CLOSE}"
+
+    def ngettext(self, one, many, number):
+        return self.gettext(one if number == 1 else many)
+
+    def pgettext(self, context, message):
+        return self.gettext(message)
+
+    def to_language(self):
+        return CODE
+
+
+@contextmanager
+def spoken():
+    """Everything, the record too, is in the wrapping language."""
+    wrapping = _Wrapping()
+    with (
+        mock.patch.dict(trans_real._translations, {CODE: wrapping}),
+        mock.patch.object(User, "language", CODE),
+        mock.patch.object(
+            acts, "record_language", lambda clinic: translation.override(CODE)
+        ),
+        translation.override(CODE),
+    ):
+        yield
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.inside: list[str] = []
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag in ("script", "style"):
+            self.inside.append(tag)
+        given = dict(attrs)
+        self.found += [value for name, value in attrs if name in SHOWN and value]
+        if tag == "input" and given.get("type") in ("submit", "button", "reset"):
+            self.found.append(given.get("value") or "")
+
+    handle_startendtag = handle_starttag
+
+    def handle_endtag(self, tag):
+        if self.inside and self.inside[-1] == tag:
+            self.inside.pop()
+
+    def handle_data(self, data):
+        if not self.inside and data.strip():
+            self.found.append(" ".join(data.split()))
+
+
+def shown_in(html: str) -> list[str]:
+    """Every text a reader of the page sees or hears."""
+    reader = _Reader()
+    reader.feed(html)
+    return reader.found
+
+
+WRAPPED = re.compile(f"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}")
+
+
+def outside(text: str) -> str:
+    """What is left of a text when everything that was looked up is taken away."""
+    before = None
+    while before != text:
+        before, text = text, WRAPPED.sub(" ", text)
+    return text
