@@ -56,6 +56,7 @@ class Cluster:
 
     programs: Path
     folder: Path
+    data: Path
     port: int
     password: str
 
@@ -65,8 +66,13 @@ class Cluster:
         return f"postgresql://{ACCOUNT}:{self.password}@127.0.0.1:{self.port}/{ACCOUNT}"
 
     @property
-    def data(self) -> Path:
-        return self.folder / "data"
+    def runs(self) -> bool:
+        """Whether there is a postmaster, be it one that recovers."""
+        try:
+            self.run("pg_ctl", "status", "-D", str(self.data))
+        except RuntimeError:
+            return False
+        return True
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs; root lends it to a plain account."""
@@ -101,15 +107,22 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """A fresh cluster with an empty database of the product's account."""
+def cluster(*, data: Path | None = None, wal: Path | None = None) -> Iterator[Cluster]:
+    """A fresh cluster with an empty database of the product's account.
+
+    `data` and `wal` are folders for its tables and its write-ahead log, to lie on small
+    disks of their own, in small pieces; a log without a folder lies with the tables.
+    """
     programs = binaries()
     folder = Path(tempfile.mkdtemp(prefix="ivig-postgresql-"))
-    if os.geteuid() == 0:
-        shutil.chown(folder, SUPERUSER)
+    for each in (folder, data, wal):
+        if each is not None and os.geteuid() == 0:
+            each.mkdir(exist_ok=True)
+            shutil.chown(each, SUPERUSER)
     made = Cluster(
         programs=programs,
         folder=folder,
+        data=data or folder / "data",
         port=_free_port(),
         password=secrets.token_hex(16),
     )
@@ -119,6 +132,8 @@ def cluster() -> Iterator[Cluster]:
             *("initdb", "-D", str(made.data), "-U", SUPERUSER, "--data-checksums"),
             *("--auth-local=trust", "--auth-host=scram-sha-256"),
             *("--encoding=UTF8", "--locale=C.UTF-8"),
+            *(["--wal-segsize=1"] if data or wal else []),
+            *([f"--waldir={wal}"] if wal else []),
         )
         made.start()
         made.sql(f"CREATE ROLE {ACCOUNT} LOGIN CREATEDB PASSWORD '{made.password}'")

@@ -7,9 +7,7 @@ was not acknowledged is sent again under its key and is then there once.
 import os
 import random
 import signal
-import threading
 import time
-import uuid
 from pathlib import Path
 
 import pytest
@@ -17,18 +15,10 @@ from django.db import connection
 
 from sessions.models import AuditEntry, VitalSigns
 from tests.postgres.cluster import cluster
-from tests.trust.judge import Ledger, Sent, broken_chain, faults
-from tests.trust.server import (
-    CALM,
-    FALLEN,
-    LOST,
-    Record,
-    Server,
-    postgresql_record,
-    sqlite_record,
-)
+from tests.trust.judge import broken_chain, faults
+from tests.trust.nurses import WRITERS, Writers
+from tests.trust.server import Record, Server, postgresql_record, sqlite_record
 
-WRITERS = 8
 BACK_WITHIN_S = 10
 only_sqlite = pytest.mark.skipif(
     connection.vendor != "sqlite", reason="the server's kill is SQLite's crash"
@@ -36,80 +26,6 @@ only_sqlite = pytest.mark.skipif(
 only_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="kills a PostgreSQL of its own"
 )
-
-
-class Writers:
-    """Eight nurses who save without pause, each on visits of their own."""
-
-    def __init__(self, server: Server, dice: random.Random) -> None:
-        self.server, self.ledger, self.dice = server, Ledger(), dice
-        self.lock, self.end = threading.Lock(), threading.Event()
-        self.refused: list[str] = []
-        self.threads: list[threading.Thread] = []
-
-    def send(self, sent: Sent, nurse: int) -> bool:
-        """Post one set; True when the server said that it is saved."""
-        reading = (FALLEN if sent.fallen else CALM) | {"pulse": str(sent.pulse)}
-        with self.lock:
-            self.ledger.open[sent.key] = sent
-        answer = self.server.vitals(sent.visit, reading, key=sent.key, nurse=nurse)
-        with self.lock:
-            if answer.saved:
-                self.ledger.taken[sent.key] = self.ledger.open.pop(sent.key)
-            elif answer.status != 503:
-                self.refused.append(f"{answer.status}: {answer.text[-400:]}")
-        return answer.saved
-
-    def work(self, nurse: int, dice: random.Random, *, on_after_loss: bool) -> None:
-        visits = self.server.record.visits[nurse::WRITERS]
-        while not self.end.is_set():
-            sent = Sent(
-                key=str(uuid.uuid4()),
-                visit=dice.choice(visits),
-                pulse=dice.randint(60, 90),
-                fallen=dice.random() < 0.3,
-            )
-            try:
-                if not self.send(sent, nurse):
-                    time.sleep(0.1)
-            except LOST:
-                if not on_after_loss:
-                    return
-
-    def begin(self, *, on_after_loss: bool = False) -> None:
-        self.end.clear()
-        self.threads = [
-            threading.Thread(
-                target=self.work,
-                args=(nurse, random.Random(self.dice.random())),
-                kwargs={"on_after_loss": on_after_loss},
-            )
-            for nurse in range(WRITERS)
-        ]
-        for thread in self.threads:
-            thread.start()
-
-    def join(self) -> None:
-        self.end.set()
-        for thread in self.threads:
-            thread.join()
-
-    def send_one(self) -> None:
-        visit = self.server.record.visits[0]
-        one = Sent(key=str(uuid.uuid4()), visit=visit, pulse=70, fallen=False)
-        assert self.send(one, 0), self.refused[-1:] or self.server.said()
-
-    def send_again(self) -> int:
-        """Send under its key what was not acknowledged; all of it is saved now."""
-        again = list(self.ledger.open.values())
-        for sent in again:
-            nurse = next(
-                n
-                for n in range(WRITERS)
-                if sent.visit in self.server.record.visits[n::WRITERS]
-            )
-            assert self.send(sent, nurse), self.refused[-1:] or self.server.said()
-        return len(again)
 
 
 def kill_the_server(record: Record, folder: Path, *, kills: int, seed: int) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -17,6 +17,7 @@ import pytest
 from django.db import connection
 
 from sessions.models import AuditEntry, VitalSigns
+from tests.trust.disks import fill, small_disk
 from tests.trust.judge import broken_chain, unsound
 from tests.trust.server import CALM, FALLEN, Record, Server, copied, served
 
@@ -92,37 +93,12 @@ def recovered(server: Server, *, missed: bool) -> None:
         assert told.exists() == missed
 
 
-@contextmanager
-def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
-    """A disk of its own in memory; only root may make one."""
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)],
-        capture_output=True,
-    )
-    if mounted.returncode:
-        pytest.skip("only root may make a disk to fill")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 @pytest.fixture
 def on_small_disk(template, tmp_path) -> Iterator[Server]:
     with small_disk(tmp_path / "disk", megabytes=24) as disk:
         record = copied(template, disk / "clinic.sqlite3")
         with served(record, tmp_path) as server:
             yield server
-
-
-def fill(disk: Path) -> Path:
-    """Write until there is not one byte left."""
-    ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(b"\0" * 4096)
-    return ballast
 
 
 @only_sqlite
