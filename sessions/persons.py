@@ -34,7 +34,7 @@ from sessions.models import (
 )
 from sessions.rules.bodies import age_years, change_percent, is_over_65
 from sessions.rules.dosing import Body, DosingError, DosingWeight, dosing_weight
-from sessions.rules.language import inside
+from sessions.rules.language import inside, say
 from sessions.rules.names import Named
 from sessions.rules.policy import Policy
 from sessions.rules.quantities import plain
@@ -117,7 +117,7 @@ class LabState:
 def lab_value(row: LabResult) -> str:
     """`88 µmol/L`, or the word of a test that is no number."""
     if row.value is None:
-        return row.value_text
+        return say(row.value_text)
     return f"{plain(row.value)} {unit_words(row.unit)}".strip()
 
 
@@ -347,7 +347,7 @@ class Person:
             "patient": self.patient,
             "allergies": self.allergies.current,
             "weight": self.weight,
-            "risks": ", ".join(state.factor.label for state in self.present),
+            "risks": ", ".join(say(state.factor.label) for state in self.present),
         }
 
 
@@ -414,16 +414,20 @@ def in_words(row: PatientRow) -> str:
         return f"{plain(row.height_cm)} cm"
     if isinstance(row, LabResult):
         test = lab_tests().get(row.test)
-        return f"{test.name if test else row.test} {lab_value(row)}"
+        return f"{say(test.name) if test else row.test} {lab_value(row)}"
     if isinstance(row, Consent):
-        return f"{'Given' if row.given else 'Refused'}: {row.scope}"
+        word = _("Given") if row.given else _("Refused")
+        return f"{word}: {row.scope}"
     if isinstance(row, Allergy):
         if row.none_known:
             return _("No allergy known")
-        parts = [row.reaction, "" if row.severity == "unknown" else row.severity]
+        parts = [
+            row.reaction,
+            "" if row.severity == "unknown" else row.get_severity_display(),
+        ]
         return ": ".join(filter(None, [row.substance, ", ".join(filter(None, parts))]))
     factor = risk_factors().get(row.key)
-    name = factor.label if factor else row.key.replace("_", " ").capitalize()
+    name = say(factor.label) if factor else row.key.replace("_", " ").capitalize()
     answer = f"{name}: {inside(row.get_presence_display())}"
     return f"{answer}, {row.detail}" if row.detail else answer
 

@@ -18,12 +18,19 @@ from babel.messages.pofile import read_po, write_po
 from django.conf import settings
 from django.utils.translation.template import templatize
 
+from sessions.catalogue.default_protocol import default_document
 from sessions.catalogue.toml_files import CATALOGUE, read_toml
+from sessions.forms.protocols import CHOICES, words_of
+from sessions.rules.thresholds import Side
 
 APP = Path(__file__).parent
+MINUTES_AND_SIDES = {"recheck_minutes", "escalates_minutes", "within_hours"} | {
+    side.value for side in Side
+}
 CALLS = {
     **dict.fromkeys(("_", "_lazy", "gettext", "gettext_lazy", "say", "phrase"), None),
     **dict.fromkeys(("Refused", "Stale", "KeyReused"), None),
+    **dict.fromkeys(("act", "view_of"), None),  # what was done, by its code
     **dict.fromkeys(("ngettext", "ngettext_lazy", "plural"), (1, 2)),
     "counted": (2, 3),
 }
@@ -65,6 +72,9 @@ def _found() -> Iterator[tuple[str, Any]]:
         fields = SHOWN.get(part, set())
         for text in _texts(read_toml(path), fields):
             yield _place(path), text
+    words = {word for known in CHOICES.values() for word in known}
+    for name in sorted(words | set(_names(default_document()))):
+        yield "sessions/catalogue/protocol", words_of(name)[0]
 
 
 def _calls(path: Path, text: str) -> Iterator[tuple[str, Any]]:
@@ -86,6 +96,21 @@ def _texts(value: Any, fields: set[str], field: str = "") -> Iterator[str]:
         for entry in value:
             yield from _texts(entry, fields, field)
     elif isinstance(value, str) and field in fields and any(map(str.isalpha, value)):
+        yield value
+
+
+def _names(value: Any, key: str = "") -> Iterator[str]:
+    """Keys of the protocol that a screen spells out, and values that are words."""
+    if isinstance(value, dict):
+        for name, entry in value.items():
+            yield from _names(entry, name)
+            is_setting = isinstance(entry, dict) and "value" in entry
+            if is_setting or key == "acts" or name in MINUTES_AND_SIDES:
+                yield name.lower()
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _names(entry, key)
+    elif key in ("measure", "compare"):
         yield value
 
 

@@ -39,7 +39,10 @@ KINDS = dict(OBJECTS)
 
 def act_words(code: str) -> str:
     """What was done in words: `infusion.check-in` is `Infusion: check in`."""
-    noun, _, verb = code.partition(".")
+    said = _(code)
+    if said != code:
+        return said
+    noun, _dot, verb = code.partition(".")
     return f"{noun.capitalize()}: {verb.replace('-', ' ')}" if verb else noun
 
 

@@ -16,7 +16,7 @@ from sessions.forms.base import ClinicForm
 from sessions.forms.fields import DayField, MomentField, NumberField, PlainText
 from sessions.models import AuditEntry, Height, Patient, Presence, Severity, Sex, Weight
 from sessions.rules.bodies import age_years, height_questions, weight_questions
-from sessions.rules.language import day_words
+from sessions.rules.language import day_words, say
 from sessions.rules.names import Named
 from sessions.rules.quantities import NumberError, parse_decimal, plain
 
@@ -336,7 +336,7 @@ class RiskFactorsForm(ClinicForm):
                 choices=Presence.choices,
                 required=False,
                 widget=forms.RadioSelect,
-                label=factor.label,
+                label=say(factor.label),
                 initial=row.presence if row else None,
             )
             self.fields[f"detail_{factor.key}"] = PlainText(
@@ -345,7 +345,9 @@ class RiskFactorsForm(ClinicForm):
                 label=_("Detail"),
                 widget=forms.TextInput(
                     attrs={
-                        "aria-label": _("{label}: detail").format(label=factor.label)
+                        "aria-label": _("{label}: detail").format(
+                            label=say(factor.label)
+                        )
                     }
                 ),
                 initial=row.detail if row else "",
@@ -435,7 +437,7 @@ class LabForm(RowForm):
         super().__init__(*args, **options)
         tests = lab_tests()
         self.fields["test"].choices = [("", _("Choose"))] + [
-            (key, test.name) for key, test in tests.items()
+            (key, say(test.name)) for key, test in tests.items()
         ]
         units = dict.fromkeys(unit for test in tests.values() for unit in test.units)
         self.fields["unit"].choices = [("", _("None"))] + [
@@ -455,10 +457,12 @@ class LabForm(RowForm):
         if test.words:
             self._clean_word(test, values)
         elif values.get("unit") not in test.units:
-            known = " or ".join(unit_words(unit) for unit in test.units)
+            known = say(" or ").join(unit_words(unit) for unit in test.units)
             self.add_error(
                 "unit",
-                _("{name} is reported in {known}.").format(name=test.name, known=known),
+                _("{name} is reported in {known}.").format(
+                    name=say(test.name), known=known
+                ),
             )
         else:
             self._clean_number(test, values)
@@ -466,13 +470,18 @@ class LabForm(RowForm):
 
     def _clean_word(self, test: LabTest, values: dict[str, Any]) -> None:
         typed = " ".join(values["value"].split()).casefold()
-        word = next((word for word in test.words if word.casefold() == typed), None)
+        spelt = {word.casefold(): word for word in test.words}
+        spelt |= {say(word).casefold(): word for word in test.words}
+        word = spelt.get(typed)
         if word is None:
             self.add_error(
-                "value", _("Write one of: {words}.").format(words=", ".join(test.words))
+                "value",
+                _("Write one of: {words}.").format(
+                    words=", ".join(map(say, test.words))
+                ),
             )
         if values.get("unit"):
-            self.add_error("unit", _("{name} has no unit.").format(name=test.name))
+            self.add_error("unit", _("{name} has no unit.").format(name=say(test.name)))
         values["value_text"] = word
 
     def _clean_number(self, test: LabTest, values: dict[str, Any]) -> None:
@@ -482,7 +491,7 @@ class LabForm(RowForm):
         except NumberError as error:
             self.add_error("value", str(error))
             return
-        words = f"{test.name} {plain(number)} {unit_words(values['unit'])}"
+        words = f"{say(test.name)} {plain(number)} {unit_words(values['unit'])}"
         if not limits.least <= number <= limits.most:
             self.add_error(
                 "value",

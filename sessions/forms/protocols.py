@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import NumberField, PlainText
 from sessions.rules.dosing_policy import POLICY_BASES, RESTART_METHODS, ROUNDINGS
+from sessions.rules.language import inside, say
 from sessions.rules.thresholds import Side
 
 UNITS = (
@@ -49,7 +50,7 @@ def words_of(key: str) -> tuple[str, str]:
 
 
 def _plain_words(key: str) -> str:
-    return key.replace("_", " ").capitalize()
+    return say(key.replace("_", " ").capitalize())
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def _acts(acts: Mapping[str, Any]) -> Iterator[Editable]:
                     name=f"acts.{code}.{key}",
                     section="acts",
                     label=_("{code}: {label} after").format(
-                        code=_plain_words(code.lower()), label=label.lower()
+                        code=_plain_words(code.lower()), label=inside(label)
                     ),
                     unit=unit,
                     path=("monitoring", "acts", code),
@@ -144,12 +145,12 @@ def _rule(
     for index, condition in enumerate(row.get("when", ())):
         side = next(each for each in sides if each in condition)
         measure, unit = words_of(condition["measure"])
-        compare = condition["compare"].replace("_", " ")
+        compare = inside(_plain_words(condition["compare"]))
         about = measure if compare == "value" else f"{measure}: {compare}"
         yield Editable(
             name=f"{table}.{rule}.{index}.{side}",
             section=table,
-            label=f"{rule} {about} {side.replace('_', ' ')}",
+            label=f"{rule} {about} {inside(_plain_words(side))}",
             unit=unit,
             path=(*path, "when", index),
             key=side,
@@ -162,7 +163,7 @@ def _rule(
             yield Editable(
                 name=f"{table}.{rule}.{key}",
                 section=table,
-                label=f"{named}: {label.lower()}",
+                label=f"{named}: {inside(label)}",
                 unit=unit,
                 path=path,
                 key=key,

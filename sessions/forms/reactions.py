@@ -11,6 +11,7 @@ from sessions.catalogue.reactions import vocabulary
 from sessions.forms.base import ClinicForm, WaitingForm
 from sessions.forms.fields import MomentField, NumberField, PlainText
 from sessions.models import Clinic, Grade, OrderMedicine, ReactionOutcome
+from sessions.rules.language import say
 
 SEVERITIES = (("mild", "mild"), ("moderate", "mod."), ("severe", "sev."))
 PREFIX = "r-"
@@ -41,7 +42,7 @@ class ReactionForm(WaitingForm):
         self.fields["medicines"].choices = [(m.pk, str(m.name)) for m in medicines]
         for reaction in vocabulary().reactions:
             self.fields[PREFIX + reaction.key] = forms.ChoiceField(
-                choices=SEVERITIES, required=False, label=reaction.label
+                choices=SEVERITIES, required=False, label=say(reaction.label)
             )
 
     onset = MomentField(label=_lazy("Onset"), required=False)

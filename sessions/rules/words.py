@@ -99,4 +99,4 @@ def for_whom(rule: Threshold) -> str:
         words.append(say("SpO2 scale {spo2_scale}", spo2_scale=rule.spo2_scale))
     if rule.signs:
         words.append(say("with {signs} signs", signs=rule.signs))
-    return ", ".join(words) or "everybody"
+    return ", ".join(words) or say("everybody")

@@ -23,7 +23,7 @@ from sessions.models import (
     Signature,
 )
 from sessions.rules.findings import Finding
-from sessions.rules.language import day_words, inside
+from sessions.rules.language import day_words, inside, say
 from sessions.rules.quantities import exact, plain, to_decimal
 from sessions.rules.screening import (
     GateFacts,
@@ -33,6 +33,7 @@ from sessions.rules.screening import (
 )
 from sessions.rules.thresholds import Reading
 from sessions.services import orders
+from sessions.services.recalls import recalled_among
 from sessions.services.vials import today
 
 if TYPE_CHECKING:
@@ -198,6 +199,13 @@ def _own_holds(prepared: "Preparation") -> Iterable[Hold]:
             "weight",
             _weight_words(prepared),
             clears=_("a weight of today, or the last one confirmed"),
+        )
+    for vial in recalled_among(prepared.session.clinic, prepared.vials):
+        yield _to_do(
+            f"recall-{vial.pk}",
+            "vials",
+            _("Lot {lot} was recalled").format(lot=vial.lot),
+            clears=_("this vial taken back, another lot in its place"),
         )
     if prepared.screening is None:
         yield _to_do("checks", "checks", _("Checks not attested"))
@@ -489,7 +497,7 @@ def _lab_readings(prepared: "Preparation") -> Mapping[str, tuple[Reading, ...]]:
         readings[measure] = (
             Reading(
                 name=measure,
-                label=known.name if known else test,
+                label=say(known.name) if known else test,
                 unit="g/dL" if per else rows[0].unit,
                 now=now,
                 baseline=before,

@@ -28,6 +28,7 @@ from sessions.rules.bodies import change_percent, is_over_65, looks_like_pounds
 from sessions.rules.dosing import Body, DosingError, Ordered
 from sessions.rules.dosing_policy import DosingPolicy
 from sessions.rules.labels import Indication, Product
+from sessions.rules.language import say
 from sessions.rules.plans import plan_document
 from sessions.rules.quantities import exact, plain, to_decimal
 from sessions.rules.screening import HARD
@@ -442,7 +443,9 @@ def _contraindications(facts: Facts, made: Plan):
             yield _warning(
                 key,
                 _("{label}: {changes}. Clears: {clears}.").format(
-                    label=factor.label, changes=factor.changes, clears=factor.clears
+                    label=say(factor.label),
+                    changes=say(factor.changes),
+                    clears=say(factor.clears),
                 ),
                 factor.source,
                 hard=True,

@@ -21,7 +21,7 @@ from sessions.models import (
     Signature,
     User,
 )
-from sessions.rules.language import inside
+from sessions.rules.language import inside, say
 from sessions.rules.quantities import to_decimal
 from sessions.rules.titration import Plan
 from sessions.services.acts import Actor, Refused, Stale, act
@@ -464,7 +464,7 @@ def _append_version(
         product_name=made.product.brand,
         concentration_g_per_100ml=made.product.g_per_100ml,
         indication_key=made.indication.key,
-        indication_name=made.indication.name,
+        indication_name=say(made.indication.name),
         phase=choices.phase,
         weight=facts.weight,
         weight_kg=facts.weight.weight_kg,

@@ -16,7 +16,7 @@ from sessions.catalogue.products import products as all_products
 from sessions.catalogue.reactions import vocabulary
 from sessions.models import LabelRegion
 from sessions.rules.labels import PATIENT_CLASSES, Indication, LabelRates, Product
-from sessions.rules.language import phrase
+from sessions.rules.language import phrase, say
 from sessions.rules.quantities import mg_per_kg_min
 from sessions.rules.sources import Source
 
@@ -132,7 +132,7 @@ def _vials(product: Product) -> list[dict]:
 
 def _rates(rates: LabelRates, product: Product, notes: Notes) -> dict:
     named = all_indications().get(rates.indication_key)
-    name = named.name if named else rates.indication_key.replace("_", " ")
+    name = say(named.name) if named else rates.indication_key.replace("_", " ")
     return {
         "for": _("All indications") if rates.indication_key == "default" else name,
         "region": REGION_WORDS.get(rates.region, rates.region),

@@ -42,7 +42,7 @@ from sessions.models import (
 from sessions.persons import person_of
 from sessions.rules.findings import Action
 from sessions.rules.labels import Regimen
-from sessions.rules.language import day_words
+from sessions.rules.language import day_words, phrase
 from sessions.rules.policy import Policy
 from sessions.rules.quantities import plain
 from sessions.rules.thresholds import Person
@@ -375,10 +375,12 @@ def regimens_of(chosen: str, product_key: str) -> list[dict[str, Any]]:
 
 def _standing(regimen: Regimen, product_key: str) -> str:
     if regimen.investigational:
-        return "investigational"
+        return phrase("investigational")
     if not product_key:
-        return "labelled" if regimen.labelled_products else "off-label"
-    return "labelled" if product_key in regimen.labelled_products else "off-label"
+        return phrase("labelled") if regimen.labelled_products else "off-label"
+    return (
+        phrase("labelled") if product_key in regimen.labelled_products else "off-label"
+    )
 
 
 def _previewed(patient, choices: Choices, clinic, at) -> dict[str, Any]:

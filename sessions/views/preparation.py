@@ -31,6 +31,7 @@ from sessions.forms.vials import VialForm
 from sessions.forms.vitals import VitalsForm, earliest_of
 from sessions.models import (
     Answer,
+    Flag,
     HardStopReason,
     InfusionSession,
     Presence,
@@ -40,6 +41,7 @@ from sessions.models import (
     VitalsPurpose,
     WarningReason,
 )
+from sessions.rules.language import say
 from sessions.rules.quantities import plain
 from sessions.services import infusions, patients, preparation
 from sessions.services.acts import Actor, view_of
@@ -321,6 +323,9 @@ def _vials_answer(
     status: int,
     bound: dict[str, ClinicForm] | None,
 ) -> HttpResponse:
+    if status == SAVED and Flag.objects.filter(session=session).current().open():
+        page = reverse("infusion-detail", args=[session.pk])  # a new lot raised it
+        return HttpResponseClientRedirect(page) if request.htmx else redirect(page)
     if status == SAVED and not request.htmx:
         return redirect("vial-add", session.pk)
     if status == 409 and request.htmx:
@@ -357,7 +362,7 @@ def _context(
     if request.user.may("override_hard_stop"):
         forms["overrides"] = _override_forms(request, prepared, bound.get("override"))
     forms |= {name: form for name, form in bound.items() if name != "override"}
-    labels = {key: factor.label for key, factor in risk_factors().items()}
+    labels = {key: say(factor.label) for key, factor in risk_factors().items()}
     return {
         "pre": prepared,
         "session": session,
@@ -620,7 +625,7 @@ def _consent_words(prepared: Preparation) -> tuple[str, bool]:
 
 def _lab_words(prepared: Preparation, test: str) -> tuple[str, bool]:
     known = lab_tests().get(test)
-    name = known.name if known else test
+    name = say(known.name) if known else test
     rows = prepared.labs.get(test)
     if not rows:
         return _("{name}: not known, not tested").format(name=name), True

@@ -33,6 +33,7 @@ from sessions.models import (
     ResumeReason,
     Stage,
 )
+from sessions.rules.language import say
 from sessions.rules.monitoring import RECHECK_MINUTES, Owed
 from sessions.rules.quantities import plain, shown
 from sessions.rules.running import reduced
@@ -475,7 +476,12 @@ def _reduce_button(chart: SessionChart, flag, again: str) -> ActButton | None:
     proposal = reduced(chart.rate_ml_per_h, chart.rungs)
     if proposal.action != "reduce":
         return None
-    number = plain(proposal.ml_per_h)
+    to = proposal.ml_per_h
+    if flag.action == FlagAction.REDUCE and flag.rate_from_ml_per_h == (
+        chart.rate_ml_per_h
+    ):
+        to = flag.rate_to_ml_per_h  # the first rung, where the ladder begins again
+    number = plain(to)
     return ActButton(
         action="reduce",
         words=_("Reduce"),
@@ -483,7 +489,7 @@ def _reduce_button(chart: SessionChart, flag, again: str) -> ActButton | None:
         icon="down",
         rate=number,
         big=number,
-        details=f"{_rung_details(chart, proposal.ml_per_h)} · {again}",
+        details=f"{_rung_details(chart, to)} · {again}",
         confirm=_("Pump shows {number} mL/h").format(number=number),
     )
 
@@ -601,7 +607,7 @@ def chips(chosen: dict[str, str]) -> list[dict[str, Any]]:
     return [
         {
             "name": PREFIX + chip.reaction,
-            "legend": chip.label,
+            "legend": say(chip.label),
             "chosen": chosen.get(chip.reaction, ""),
         }
         for chip in vocabulary().chips
@@ -614,14 +620,16 @@ def all_chips(chosen: dict[str, str], query: str = "") -> list[dict[str, Any]]:
     words = query.casefold().split()
     found = []
     for reaction in vocabulary().reactions:
-        text = " ".join((reaction.label, *reaction.synonyms)).casefold()
+        text = " ".join(
+            (say(reaction.label), reaction.label, *reaction.synonyms)
+        ).casefold()
         if reaction.key in quick and reaction.key not in chosen and not words:
             continue
         if all(word in text for word in words) or reaction.key in chosen:
             found.append(
                 {
                     "name": PREFIX + reaction.key,
-                    "legend": reaction.label,
+                    "legend": say(reaction.label),
                     "chosen": chosen.get(reaction.key, ""),
                 }
             )
