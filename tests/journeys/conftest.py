@@ -4,27 +4,14 @@ Without a browser the journeys are skipped and say so; in CI that is a failure.
 """
 
 import os
-import shutil
 
 import pytest
 from django.utils import timezone
 
 from sessions.middleware import LAST_SEEN, SECOND_FACTOR, SIGNED_IN_AT
 from tests.conftest import PASSWORD
+from tests.journeys.chromium import FLAGS, browser_path
 from tests.journeys.hands import Clock, Watch, sign_in
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic"),
-    *("--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
-
-
-def browser_path() -> str | None:
-    named = os.environ.get("IVIG_CHROMIUM")
-    candidates = (shutil.which(name) for name in (named, *NAMES) if name)
-    return next((path for path in candidates if path), None)
 
 
 @pytest.fixture(autouse=True, scope="session")
