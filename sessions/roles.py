@@ -25,6 +25,7 @@ PERMISSIONS = {
     "view_catalogue": _lazy("See products, indications and the protocol"),
     "draft_protocol": _lazy("Draft protocol versions"),
     "approve_protocol": _lazy("Approve or retire protocol versions"),
+    "keep_recalls": _lazy("Put lots on the list of recalled ones, and take them off"),
     "view_report": _lazy("See reports"),
     "export_report": _lazy("Export reports"),
     "manage_settings": _lazy("Change the clinic's settings and chairs"),
@@ -37,7 +38,8 @@ _NURSE = _EVERYBODY | {"edit_patient", "chart", "draft_order", "telephone_order"
 
 ROLES: dict[str, set[str]] = {
     phrase("nurse"): _NURSE,
-    phrase("charge nurse"): _NURSE | {"allocate", "draft_protocol", "view_report"},
+    phrase("charge nurse"): _NURSE
+    | {"allocate", "draft_protocol", "keep_recalls", "view_report"},
     phrase("prescriber"): _EVERYBODY
     | {
         "edit_patient",
@@ -52,6 +54,7 @@ ROLES: dict[str, set[str]] = {
     | {
         "draft_order",
         "verify_order",
+        "keep_recalls",
         "draft_protocol",
         "approve_protocol",
         "view_report",
@@ -62,6 +65,7 @@ ROLES: dict[str, set[str]] = {
         "view_catalogue",
         "view_report",
         "export_report",
+        "keep_recalls",
         "manage_settings",
         "manage_staff",
         "view_audit",

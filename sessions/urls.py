@@ -22,6 +22,7 @@ from sessions.views import (
     rates,
     reactions,
     records,
+    recalls,
     reports,
     sign_ins,
     staff,
@@ -242,6 +243,10 @@ urlpatterns = [
     path("catalogue/protocol/ship/", protocols.ship, name="protocol-ship"),
     path("catalogue/protocol/<int:pk>/", protocols.version, name="protocol-version"),
     path("catalogue/protocol/<int:pk>/draft/", protocols.draft, name="protocol-draft"),
+    # recalled lots
+    path("catalogue/recalls/", recalls.show, name="recalls"),
+    path("catalogue/recalls/add/", recalls.add, name="recall-add"),
+    path("catalogue/recalls/<int:pk>/lift/", recalls.lift, name="recall-lift"),
     path(
         "catalogue/protocol/<int:pk>/draft/<slug:part>/",
         protocols.draft,

@@ -39,6 +39,7 @@ from sessions.models import (
     Login,
     OrderMedicine,
     ProtocolVersion,
+    RecalledLot,
     RiskFactor,
     User,
     Vial,
@@ -272,7 +273,15 @@ def rows_of_visit(session: InfusionSession, nurse: User, word: str, at):
     )
     return {
         "vitals": recorded.vitals.pk,
+    recalled = RecalledLot.objects.create(
+        product_key="privigen_10",
+        product_name="Privigen 10%",
+        lot="R17",
+        reason=word,
+        **stamp(nurse, at),
+    )
         "flag": recorded.flag.pk,
+        "recalled lot": recalled.pk,
         "reaction": seen.reaction.pk,
         "ordered medicine": ordered.pk,
         "given medicine": given.pk,

@@ -77,7 +77,8 @@ from sessions.models.sign_ins import (
 )
 from sessions.models.signatures import Signature
 from sessions.models.staff import Theme, User
-from sessions.models.vials import Vial, VialEnd
+from sessions.models.vials import RecalledLot, Vial, VialEnd
+from sessions.models.violations import Violation
 from sessions.models.vitals import (
     Consciousness,
     PartialReason,
@@ -144,6 +145,7 @@ __all__ = [
     "ReactionSymptom",
     "RecoveryCode",
     "ResumeReason",
+    "RecalledLot",
     "RiskFactor",
     "Screening",
     "SessionRow",

@@ -1,4 +1,4 @@
-"""What was opened, and what was left of it."""
+"""What was opened, what was left of it, and what must not be opened."""
 
 from django.db import models
 
@@ -19,6 +19,18 @@ class Vial(SessionRow):
     grams = Measure(low="0.1", high="100", digits=6, places=2)
     volume_ml = Measure(low="1", high="2000", digits=9, places=3)
     looks_right = models.BooleanField(default=True)
+
+
+class RecalledLot(ClinicalRow):
+    """A lot that was called back: none of its vials is recorded for a visit any more.
+
+    Withdrawn, with a reason, when the lot may be used again.
+    """
+
+    product_key = Text(max_length=60)
+    product_name = Text(max_length=120)
+    lot = Text(max_length=40)
+    reason = Text(max_length=300)
 
 
 class VialEnd(SessionRow):

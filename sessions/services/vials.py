@@ -14,6 +14,7 @@ from sessions.rules.language import day_words, inside
 from sessions.rules.quantities import exact, plain, to_decimal, volume_ml
 from sessions.services.acts import Actor, Refused, act
 from sessions.services.locks import refuse_backwards
+from sessions.services.recalls import find_recall, recalled_among
 
 OPENED_IN = (Stage.CHECKED_IN, Stage.ASSESSED, Stage.INFUSING)
 """Stages in which a vial may be opened for a visit."""
@@ -60,9 +61,11 @@ def recent_lots(clinic: Clinic, product_key: str, *, at: datetime) -> list[Lot]:
         .annotate(last=Max("recorded_at"), count=Count("id"))
         .order_by("-last")[:LOTS_OFFERED]
     )
-    return [
+    lots = [
         Lot(**{name: row[name] for name in Lot.__dataclass_fields__}) for row in rows
     ]
+    called = {lot.lot for lot in recalled_among(clinic, lots)}
+    return [lot for lot in lots if lot.lot not in called]
 
 
 def today(clinic: Clinic, at: datetime) -> date:
@@ -113,6 +116,7 @@ def add_vial(
                 field="grams",
             )
         _refuse_expired(header, expiry, by.at)
+        _refuse_recalled(header, product_key, lot)
         _refuse_used(header, serial, gtin, product_key)
         known = pack_of(header.clinic, gtin) if gtin else None
         if known and known != (product_key, grams):
@@ -294,6 +298,18 @@ def _refuse_expired(header: InfusionSession, expiry: date, at: datetime) -> None
             "This vial expired on {expiry}. Set it aside.",
             expiry=day_words(expiry),
             field="expiry",
+        )
+
+
+def _refuse_recalled(header: InfusionSession, product_key: str, lot: str) -> None:
+    recall = find_recall(header.clinic, product_key, lot)
+    if recall is not None:
+        raise Refused(
+            "Lot {lot} was recalled on {day}: {reason} Set this vial aside.",
+            lot=recall.lot,
+            day=day_words(recall.recorded_at.astimezone(header.clinic.zone)),
+            reason=f"{recall.reason.rstrip('.')}.",
+            field="code",
         )
 
 
