@@ -206,6 +206,8 @@ def _stops(chart: SessionChart, axis: _Axis) -> list[Stop]:
     """Each moment with its strip of the chart, up to half way to its neighbours."""
     stops = [s for s in stops_of(chart) if s.at <= axis.end]
     places = [axis.x(stop.at) for stop in stops]
+    if not stops:
+        return []
     edges = [LEFT, *((a + b) / 2 for a, b in pairwise(places)), 728]
     for stop, x, (left, right) in zip(stops, places, pairwise(edges), strict=True):
         stop.x, stop.left, stop.width = _t(x), _t(left), _t(max(right - left, 0))

@@ -31,16 +31,16 @@ CANARIES = (
     "<base href=//hostile/>",
     "<form action=//hostile>",
     "<b hx-get=//hostile>",
-    "{{ 1337|add:1 }}hostile",
+    "{{ 13370001|add:1 }}hostile",
     "{% debug %}hostile",
-    "${1337+1}hostile",
+    "${13370001+1}hostile",
     "&lt;b hostile&gt;",
     '=HYPERLINK("//hostile")',
     " @hostile",
     "\t+hostile",
 )
 
-WORKED_OUT = re.compile(r"\b1338\b")
+WORKED_OUT = re.compile(r"\b13370002\b")
 """What the templates among the canaries would come to."""
 
 ADDRESSES = {"href", "src", "action", "formaction", "data", "srcset", "poster"}
