@@ -28,6 +28,7 @@ from sessions.views import (
     staff,
     vials,
     vitals,
+    violations,
 )
 
 urlpatterns = [
@@ -38,6 +39,8 @@ urlpatterns = [
     path("board/wall/", board.wall, name="board-wall"),
     path("board/alarms/", alarms.others, name="board-alarms"),
     # signing in
+    # told by browsers
+    path("policy-violations/", violations.tell, name="policy-violations"),
     path("sign-in/", sign_ins.sign_in, name="sign-in"),
     path("sign-in/second-step/", sign_ins.second_step, name="sign-in-step"),
     path("sign-out/", sign_ins.sign_out, name="sign-out"),

@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
-from django.utils.text import format_lazy
+from django.utils.text import capfirst, format_lazy
 from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.base import ClinicForm
@@ -39,9 +39,13 @@ class SetUpForm(forms.Form):
     """What a server needs before its first patient: a clinic, chairs and an admin."""
 
     name = PlainText(max_length=120, label=_lazy("Name of the clinic"))
-    time_zone = forms.ChoiceField(choices=ZONES, initial="UTC", help_text=_ZONE_HELP)
+    time_zone = forms.ChoiceField(
+        choices=ZONES, initial="UTC", label=_lazy("Time zone"), help_text=_ZONE_HELP
+    )
     label_region = forms.ChoiceField(
-        choices=LabelRegion.choices, help_text=_REGION_HELP
+        choices=LabelRegion.choices,
+        label=_lazy("Label region"),
+        help_text=_REGION_HELP,
     )
     chairs = WholeField(
         low=1,
@@ -95,11 +99,14 @@ class ClinicSettingsForm(ClinicForm):
         help_text=_lazy("Printed for patients on what they take home."),
     )
     emergency_number = PlainText(
+        label=_lazy("Emergency number"),
         max_length=40,
         required=False,
         help_text=_lazy("Shown on every emergency flag: who is called first."),
     )
-    time_zone = forms.ChoiceField(choices=ZONES, help_text=_ZONE_HELP)
+    time_zone = forms.ChoiceField(
+        choices=ZONES, label=_lazy("Time zone"), help_text=_ZONE_HELP
+    )
     language = forms.ChoiceField(
         choices=settings.LANGUAGES,
         label=_lazy("Language of the record"),
@@ -110,12 +117,14 @@ class ClinicSettingsForm(ClinicForm):
     )
     label_region = forms.ChoiceField(
         choices=LabelRegion.choices,
+        label=_lazy("Label region"),
         help_text=format_lazy(
             "{} {}", _REGION_HELP, _lazy("Orders keep the label they were made with.")
         ),
     )
     temperature_unit = forms.ChoiceField(
         choices=TemperatureUnit.choices,
+        label=_lazy("Temperature unit"),
         help_text=_lazy(
             "The unit nurses type. A value that fits only the other is refused."
         ),
@@ -165,7 +174,7 @@ class ClinicSettingsForm(ClinicForm):
     second_factor_roles = RolesField(
         required=False,
         choices=[
-            (role, role.capitalize())
+            (role, capfirst(_lazy(role)))
             for role in ROLES
             if role not in ALWAYS_TWO_FACTORS
         ],
@@ -174,6 +183,15 @@ class ClinicSettingsForm(ClinicForm):
         help_text=_lazy(
             "Admins and prescribers always need one. Who is in now "
             "goes on until the next sign-in."
+        ),
+    )
+    password_words = PlainText(
+        max_length=400,
+        required=False,
+        label=_lazy("Words no password may be made of"),
+        help_text=_lazy(
+            "Separated by commas: street, town, the team's nickname. The clinic's own "
+            "name counts anyway."
         ),
     )
     consent_required = forms.BooleanField(
@@ -197,7 +215,11 @@ class ClinicSettingsForm(ClinicForm):
 class ChairForm(ClinicForm):
     """A chair's name, and whether it is in use."""
 
-    name = PlainText(max_length=20, help_text=_lazy("What stands on it: 07, or Bay 2."))
+    name = PlainText(
+        max_length=20,
+        label=_lazy("Name"),
+        help_text=_lazy("What stands on it: 07, or Bay 2."),
+    )
 
 
 class ChangeChairForm(ChairForm):

@@ -37,6 +37,7 @@ from sessions.models.infusions import (
     WarningReason,
 )
 from sessions.models.medicines import GivenMedicine
+from sessions.models.notes import Note
 from sessions.models.orders import (
     ORDER_MOVES,
     Basis,
@@ -123,6 +124,7 @@ __all__ = [
     "LineCheck",
     "Login",
     "NotDoneReason",
+    "Note",
     "Order",
     "OrderMedicine",
     "OrderStatus",
@@ -143,9 +145,9 @@ __all__ = [
     "Reaction",
     "ReactionOutcome",
     "ReactionSymptom",
+    "RecalledLot",
     "RecoveryCode",
     "ResumeReason",
-    "RecalledLot",
     "RiskFactor",
     "Screening",
     "SessionRow",
@@ -160,6 +162,7 @@ __all__ = [
     "User",
     "Vial",
     "VialEnd",
+    "Violation",
     "VitalSigns",
     "VitalsPurpose",
     "WarningReason",

@@ -57,6 +57,8 @@ class Clinic(models.Model):
     consent_required = models.BooleanField(default=True)
     # Roles beyond admins and prescribers, separated by commas.
     second_factor_roles = Text(max_length=120, blank=True)
+    # What no password may be made of, beside the clinic's name; separated by commas.
+    password_words = Text(max_length=400, blank=True)
     wall_initials = models.BooleanField(default=False)
     is_demo = models.BooleanField(default=False)
     version = models.PositiveIntegerField(default=1)

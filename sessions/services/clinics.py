@@ -17,7 +17,7 @@ SETTINGS = (
     *("label_region", "temperature_unit", "pump_resolution_ml_per_h"),
     *("weight_valid_days", "late_entry_minutes", "future_minutes"),
     *("idle_minutes", "absolute_hours", "stale_seconds", "countersign_hours"),
-    *("second_factor_roles", "consent_required", "wall_initials"),
+    *("second_factor_roles", "password_words", "consent_required", "wall_initials"),
 )
 """What an admin may change; the code and the demo mark stay as they were made."""
 

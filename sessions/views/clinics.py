@@ -4,6 +4,8 @@ from django.contrib import messages
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.access import PUBLIC, access
 from sessions.forms.clinics import (
@@ -13,21 +15,27 @@ from sessions.forms.clinics import (
     SetUpForm,
 )
 from sessions.models import Chair, Clinic
-from sessions.services import clinics
+from sessions.services import clinics, violations
 from sessions.services.acts import Actor, Refused
 from sessions.views.saving import SAVED, save
 
 SECTIONS = (
-    ("Labels, doses and pumps", ("label_region", "pump_resolution_ml_per_h")),
+    (_lazy("Labels, doses and pumps"), ("label_region", "pump_resolution_ml_per_h")),
     (
-        "Charting",
+        _lazy("Charting"),
         (
             *("temperature_unit", "weight_valid_days", "late_entry_minutes"),
             *("future_minutes", "countersign_hours"),
         ),
     ),
-    ("Signing in and screens", ("idle_minutes", "absolute_hours", "stale_seconds")),
-    ("The clinic", ("name", "phone", "emergency_number", "time_zone", "language")),
+    (
+        _lazy("Signing in and screens"),
+        ("idle_minutes", "absolute_hours", "stale_seconds", "password_words"),
+    ),
+    (
+        _lazy("The clinic"),
+        ("name", "phone", "emergency_number", "time_zone", "language"),
+    ),
 )
 """Fields of the settings page in the order they are shown."""
 
@@ -46,7 +54,7 @@ def set_up(request):
         except Refused as refused:
             form.add_error(refused.field or None, refused.message)
         else:
-            messages.success(request, "The clinic is set up. Sign in as its admin.")
+            messages.success(request, _("The clinic is set up. Sign in as its admin."))
             return redirect("sign-in")
     status = 422 if form.errors else 200
     return render(request, "clinics/set_up.html", {"form": form}, status=status)
@@ -70,7 +78,7 @@ def settings(request):
             ),
         )
         if status == SAVED:
-            messages.success(request, "Settings saved.")
+            messages.success(request, _("Settings saved."))
             return redirect("settings")
     else:
         form = ClinicSettingsForm(
@@ -86,6 +94,7 @@ def settings(request):
         "version": request.POST.get("version") or clinic.version,
         "stale": status == 409,
         "tab": "clinic",
+        "violations": violations.recent(at=timezone.now()),
     }
     return render(request, "clinics/settings.html", context, status=status)
 
@@ -104,7 +113,9 @@ def chairs(request):
             ),
         )
         if status == SAVED:
-            messages.success(request, f"Chair {form.cleaned_data['name']} added.")
+            messages.success(
+                request, _("Chair {name} added.").format(name=form.cleaned_data["name"])
+            )
             return redirect("chairs")
     context = {"form": form, "chairs": request.clinic.chairs.all(), "tab": "chairs"}
     return render(request, "clinics/chairs.html", context, status=status)
@@ -127,7 +138,9 @@ def chair(request, pk):
             ),
         )
         if status == SAVED:
-            messages.success(request, f"Chair {form.cleaned_data['name']} saved.")
+            messages.success(
+                request, _("Chair {name} saved.").format(name=form.cleaned_data["name"])
+            )
             return redirect("chairs")
     else:
         initial = {"name": chair.name, "active": chair.active}
