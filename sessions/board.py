@@ -112,13 +112,13 @@ class Board:
         observing = sum(c.chart.session.stage == Stage.OBSERVING for c in self.cards)
         before = len(self.cards) - infusing - observing
         return [
-            (self.count("flag-high"), "stop", "bad"),
+            (self.count("flag-high"), _("stop"), "bad"),
             (acting, _("act now"), "warn"),
             (soon, _("within 5 min"), ""),
-            (infusing, "infusing", ""),
-            (observing, "observing", ""),
-            (before, "preparing", ""),
-            (len(self.free), "free", ""),
+            (infusing, _("infusing"), ""),
+            (observing, _("observing"), ""),
+            (before, _("preparing"), ""),
+            (len(self.free), _("free"), ""),
         ]
 
 

@@ -91,7 +91,7 @@ class OrderForm(ClinicForm):
         low="0.5",
         high="52",
         places=1,
-        unit="weeks",
+        unit=_lazy("weeks"),
         required=False,
         label=_lazy("Every"),
     )

@@ -24,9 +24,9 @@ UNITS = (
     ("_percent", "%"),
     ("_minutes", "min"),
     ("_hours", "h"),
-    ("_days", "days"),
-    ("_weeks", "weeks"),
-    ("_years", "years"),
+    ("_days", _lazy("days")),
+    ("_weeks", _lazy("weeks")),
+    ("_years", _lazy("years")),
     ("_kg", "kg"),
     ("_cm", "cm"),
 )

@@ -50,9 +50,9 @@ MONTHS = (
 
 def day_words(day: date) -> str:
     """Write a date that cannot be misread: `14 Mar 1978`."""
-    return say(
-        "{day} {month} {year}",
-        day=day.day,
-        month=say(MONTHS[day.month - 1]),
-        year=day.year,
-    )
+    return say("{day} {year}", day=day_of_year(day), year=day.year)
+
+
+def day_of_year(day: date) -> str:
+    """Write a date where its year is plain: `14 Mar`."""
+    return say("{day} {month}", day=day.day, month=say(MONTHS[day.month - 1]))

@@ -10,6 +10,7 @@ from typing import Any
 from sessions.rules.documents import Fields
 from sessions.rules.dosing import DosingPolicy
 from sessions.rules.findings import Severity
+from sessions.rules.language import say
 from sessions.rules.monitoring import Schedule, TimeRules
 from sessions.rules.news2 import News2Chart
 from sessions.rules.reactions import ReactionRule, ReactionRules
@@ -114,7 +115,7 @@ class Policy:
     @property
     def label(self) -> str:
         """How a recommendation cites it: "Protocol 2026-1"."""
-        return f"Protocol {self.code}-{self.version}"
+        return say("Protocol {code}-{number}", code=self.code, number=self.version)
 
     @classmethod
     def from_document(

@@ -479,9 +479,9 @@ def _haemolysis_risk(facts: GateFacts, limit: Decimal) -> str:
 
 def _as_first(facts: GateFacts, _: Decimal) -> str:
     reasons = {
-        "First infusion": facts.first_infusion,
-        "Another brand than last time": facts.brand_switch,
-        "A long gap since the last infusion": facts.long_gap,
+        say("First infusion"): facts.first_infusion,
+        say("Another brand than last time"): facts.brand_switch,
+        say("A long gap since the last infusion"): facts.long_gap,
     }
     return ", ".join(reason for reason, true in reasons.items() if true)
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from sessions.rules.language import say
+
 T = TypeVar("T")
 
 
@@ -29,7 +31,7 @@ class Source:
         """The text as a screen shows it, doubt included."""
         if self.verified:
             return self.text
-        return f"{self.text} (not verified against the label)"
+        return say("{words} (not verified against the label)", words=self.text)
 
 
 class DocumentError(ValueError):

@@ -287,6 +287,7 @@ def age(patient: Any, now: datetime) -> str:
 
 ACTS = {
     "continue": _lazy("rate unchanged"),
+    "keep": _lazy("rate kept"),
     "observe": _lazy("look again"),
     "reduce": _lazy("reduced"),
     "pause": _lazy("paused"),

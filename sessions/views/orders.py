@@ -42,7 +42,7 @@ from sessions.models import (
 from sessions.persons import person_of
 from sessions.rules.findings import Action
 from sessions.rules.labels import Regimen
-from sessions.rules.language import day_words, phrase
+from sessions.rules.language import day_of_year, day_words, phrase
 from sessions.rules.policy import Policy
 from sessions.rules.quantities import plain
 from sessions.rules.thresholds import Person
@@ -535,7 +535,7 @@ def _stages(order: Order, version: OrderVersion, at) -> list[dict[str, Any]]:
 
 def _who(row) -> str:
     moment = timezone.localtime(row.recorded_at)
-    return f"{row.recorded_by}, {moment.day} {moment:%b %H:%M}"
+    return f"{row.recorded_by}, {day_of_year(moment)} {moment:%H:%M}"
 
 
 def _signed_lines(version: OrderVersion, signed: Signature | None) -> list[str]:

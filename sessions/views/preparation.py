@@ -41,7 +41,7 @@ from sessions.models import (
     VitalsPurpose,
     WarningReason,
 )
-from sessions.rules.language import say
+from sessions.rules.language import day_of_year, day_words, say
 from sessions.rules.quantities import plain
 from sessions.services import infusions, patients, preparation
 from sessions.services.acts import Actor, view_of
@@ -547,7 +547,7 @@ def _last_day(prepared: Preparation) -> str:
     row = _last_set(prepared)
     if row is None or row.session_id == prepared.session.pk:
         return ""
-    return f"{row.event_time.astimezone(prepared.session.clinic.zone):%-d %b}"
+    return day_of_year(row.event_time.astimezone(prepared.session.clinic.zone))
 
 
 def _warnings_form(request: ClinicRequest, prepared: Preparation, data) -> WarningsForm:
@@ -616,7 +616,7 @@ def _consent_words(prepared: Preparation) -> tuple[str, bool]:
         return _("consent: refused {prepared}").format(
             prepared=_day(prepared, consent.event_time)
         ), True
-    until = f"{consent.expires_on:%-d %b %Y}"
+    until = day_words(consent.expires_on)
     day = prepared.at.astimezone(prepared.session.clinic.zone).date()
     if consent.expires_on < day:
         return _("consent: expired {until}").format(until=until), True
@@ -724,4 +724,4 @@ def _changes(prepared: Preparation) -> list[str]:
 
 
 def _day(prepared: Preparation, moment) -> str:
-    return f"{moment.astimezone(prepared.session.clinic.zone):%-d %b %Y}"
+    return day_words(moment.astimezone(prepared.session.clinic.zone))

@@ -23,7 +23,7 @@ from sessions.forms.protocols import (
     words_of,
 )
 from sessions.models import ProtocolEvent, ProtocolVersion
-from sessions.rules.language import say
+from sessions.rules.language import inside, say
 from sessions.rules.policy import MonitoringPolicy
 from sessions.rules.thresholds import Phase, Threshold
 from sessions.rules.words import for_whom, threshold_words
@@ -140,12 +140,18 @@ def _settings(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if isinstance(entry, Mapping):
             yield {
                 "label": label,
-                "value": entry["value"],
+                "value": _value(entry["value"]),
                 "unit": unit,
                 "note": entry.get("note", ""),
                 "source": entry["source"],
                 "verified": entry.get("verified", True),
             }
+
+
+def _value(value: Any) -> Any:
+    """A number as it stands, a word of the protocol as a screen writes it."""
+    is_word = isinstance(value, str) and value[:1].isalpha()
+    return inside(words_of(value)[0]) if is_word else value
 
 
 def _threshold(rule: Threshold) -> dict[str, Any]:

@@ -15,6 +15,8 @@ CODE = "xx"
 OPEN, CLOSE = "⟦", "⟧"
 SHOWN = ("title", "placeholder", "aria-label", "alt", "data-busy")
 """Attributes that somebody reads or hears."""
+BLOCKS = {"p", "div", "section", "li", "td", "th", "tr", "h1", "h2", "dd", "dt", "nav"}
+"""Where a text that was cut short has ended in any case."""
 
 
 class _Wrapping(trans_real.DjangoTranslation):
@@ -36,6 +38,10 @@ class _Wrapping(trans_real.DjangoTranslation):
         return CODE
 
 
+def _record_language(clinic):
+    return translation.override(CODE)
+
+
 @contextmanager
 def spoken():
     """Everything, the record too, is in the wrapping language."""
@@ -43,9 +49,7 @@ def spoken():
     with (
         mock.patch.dict(trans_real._translations, {CODE: wrapping}),
         mock.patch.object(User, "language", CODE),
-        mock.patch.object(
-            acts, "record_language", lambda clinic: translation.override(CODE)
-        ),
+        mock.patch.object(acts, "record_language", _record_language),
         translation.override(CODE),
     ):
         yield
@@ -55,13 +59,18 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.inside: list[str] = []
+        self.depth = 0
         self.found: list[str] = []
 
     def handle_starttag(self, tag, attrs):
         if tag in ("script", "style"):
             self.inside.append(tag)
+        if tag in BLOCKS:
+            self.depth = 0
         given = dict(attrs)
-        self.found += [value for name, value in attrs if name in SHOWN and value]
+        self.found += [
+            outside(value) for name, value in attrs if name in SHOWN and value
+        ]
         if tag == "input" and given.get("type") in ("submit", "button", "reset"):
             self.found.append(given.get("value") or "")
 
@@ -72,12 +81,22 @@ class _Reader(HTMLParser):
             self.inside.pop()
 
     def handle_data(self, data):
-        if not self.inside and data.strip():
-            self.found.append(" ".join(data.split()))
+        if self.inside or not data.strip():
+            return
+        left = ""
+        for sign in data:  # one text may go on behind the elements within it
+            if sign == CLOSE:
+                self.depth -= 1
+            elif sign == OPEN:
+                self.depth += 1
+            elif not self.depth:
+                left += sign
+        if left.strip():
+            self.found.append(" ".join(left.split()))
 
 
 def shown_in(html: str) -> list[str]:
-    """Every text a reader of the page sees or hears."""
+    """Every text of a page that a reader sees or hears and that nobody looked up."""
     reader = _Reader()
     reader.feed(html)
     return reader.found
