@@ -1,7 +1,7 @@
 # `make run` starts the product, `make test` proves it; both install what they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo clean-start test test-postgres lint fix check soak bench
+.PHONY: help run demo clean-start test test-postgres lint fix check soak bench lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +19,7 @@ help:
 	@echo "make clean-start YES=1   throw the record in data/ away"
 	@echo "make test         lint, types and every test, browser included"
 	@echo "make test-postgres  the same without the browser, on a PostgreSQL of its own"
-	@echo "make check lint fix soak bench"
+	@echo "make check lint fix soak bench lock"
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "IVIG Clinic needs Python 3.11 or newer."; exit 1; }
@@ -28,15 +28,24 @@ $(BIN)/python:
 	  exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: requirements.txt | $(BIN)/python
+# Each file that is installed has to be one of those that were looked at: by its hash.
+$(VENV)/installed: requirements.lock | $(BIN)/python
 	@echo "Installing what the product runs on …"
-	@$(PIP) -r requirements.txt
+	@$(PIP) --require-hashes -r requirements.lock
 	@touch $@
 
-$(VENV)/installed-dev: requirements.txt requirements-dev.txt | $(BIN)/python
+$(VENV)/installed-dev: requirements-dev.lock | $(BIN)/python
 	@echo "Installing tools and tests …"
-	@$(PIP) -r requirements-dev.txt
+	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@ $(VENV)/installed
+
+# After a change of requirements*.txt: what those lines bring along, with hashes.
+lock: | $(BIN)/python
+	@$(PIP) uv
+	@for name in requirements requirements-dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate \
+	    --no-header --python-version 3.11 $$name.txt --output-file $$name.lock \
+	    >/dev/null || exit 1; done
 
 .env: | $(BIN)/python
 	@umask 077; key=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))'); \
