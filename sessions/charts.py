@@ -7,12 +7,14 @@ The chart reads and never writes; a service reads it under its own lock.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models import (
     IN_A_CHAIR,
@@ -42,6 +44,7 @@ from sessions.models import (
 )
 from sessions.rules.findings import Finding
 from sessions.rules.ladders import Rung
+from sessions.rules.language import inside, say
 from sessions.rules.monitoring import (
     RECHECK_MINUTES,
     Course,
@@ -61,7 +64,7 @@ from sessions.rules.running import (
     restart,
     running_state,
 )
-from sessions.rules.sources import DocumentError
+from sessions.rules.sources import DocumentError, Setting
 from sessions.rules.thresholds import Phase
 from sessions.rules.vitals import COMPLETE, VitalSet
 
@@ -118,8 +121,12 @@ class RaisedFlag:
     @property
     def is_open(self) -> bool:
         """Latched: nobody has recorded an act or a reason yet (SAFETY 7)."""
-        closed = any(event.kind == FlagEvent.Kind.CLOSED for event in self.events)
-        return self.answer is None and not closed
+        return self.answer is None and not self.is_closed
+
+    @property
+    def is_closed(self) -> bool:
+        """What it was raised for was corrected or taken back."""
+        return any(event.kind == FlagEvent.Kind.CLOSED for event in self.events)
 
     @property
     def verdict(self) -> FlagEvent | None:
@@ -193,7 +200,7 @@ class SeenReaction:
     @property
     def words(self) -> str:
         """`Headache mild, flushing mild`."""
-        said = ", ".join(f"{s.name.lower()} {s.severity}" for s in self.symptoms)
+        said = ", ".join(f"{inside(s.name)} {say(s.severity)}" for s in self.symptoms)
         return said[:1].upper() + said[1:]
 
 
@@ -366,7 +373,13 @@ class SessionChart:
     def step_text(self) -> str:
         """`step 3 of 5`; empty when nothing runs."""
         step = self.running.step
-        return f"step {step} of {max(len(self.steps), step)}" if step else ""
+        return (
+            _("step {step} of {steps}").format(
+                step=step, steps=max(len(self.steps), step)
+            )
+            if step
+            else ""
+        )
 
     @property
     def step_marks_ml(self) -> list[Decimal]:
@@ -388,8 +401,14 @@ class SessionChart:
         before = self.running.rate_before_pause_ml_per_h
         if self.running.state != "paused" or before is None or self.policy is None:
             return None
+        policy = self.policy.dosing.restart
+        begins = [at for at in self._ladder_begins if at >= self.rates[-1].event_time]
+        if begins:  # a new lot was opened while it stood still
+            source = self.policy.monitoring.new_lot.source
+            method = Setting(value="first_step", source=source)
+            policy = replace(policy, method=method)
         return restart(
-            self.policy.dosing.restart,
+            policy,
             rate_before_ml_per_h=before,
             rungs=self.rungs,
             resolution_ml_per_h=self.resolution_ml_per_h,
@@ -443,12 +462,13 @@ class SessionChart:
         return self.due.at + timedelta(minutes=int(allowed))
 
     def _course(self) -> Course:
-        restarts = [row.event_time for row in self.rates if row.kind in RESTARTS]
+        starts = [row.event_time for row in self.rates if row.kind in RESTARTS]
+        starts += self._ladder_begins
         rechecks = [raised.recheck for raised in self.flags]
         last = self.rates[-1] if self.rates else None
         return Course(
             phase=self.phase,
-            schedule_from=restarts[-1] if restarts else None,
+            schedule_from=max(starts, default=None),
             step_due_at=self.running.step_due_at if not self.loud_flags else None,
             paused_at=last.event_time if last and last.kind == RateKind.PAUSE else None,
             ended_at=self.ended_at,
@@ -456,6 +476,18 @@ class SessionChart:
             rechecks=tuple(each for each in rechecks if each is not None),
             vitals_at=self._complete_sets_at(),
         )
+
+    def begins_ladder(self, raised: RaisedFlag) -> bool:
+        """Whether a flag stands for a new lot that begins the ladder again (C7)."""
+        if self.policy is None:
+            return False
+        new_lot = self.policy.monitoring.new_lot
+        named = raised.flag.rule == new_lot.rule
+        return named and new_lot.act.first_step and not raised.is_closed
+
+    @property
+    def _ladder_begins(self) -> list[datetime]:
+        return [each.flag.event_time for each in self.flags if self.begins_ladder(each)]
 
     def _complete_sets_at(self) -> tuple[datetime, ...]:
         if self.last_complete_at is not None:
@@ -548,12 +580,16 @@ class SessionChart:
         """The state in words: `Running, flag open`."""
         stage = self.session.stage
         if stage == Stage.INFUSING:
-            words = "Paused" if self.running.state == "paused" else "Running"
+            words = _("Paused") if self.running.state == "paused" else _("Running")
         else:
             words = self.session.get_stage_display()
         if self.loud_flags:
-            return f"{words}, flag open"
-        return f"{words}, vitals late" if self.state == "late" else words
+            return _("{words}, flag open").format(words=words)
+        return (
+            _("{words}, vitals late").format(words=words)
+            if self.state == "late"
+            else words
+        )
 
     @property
     def severity(self) -> int:
@@ -580,10 +616,12 @@ class SessionChart:
         """Why this visit cannot be judged now; no page may look as if it were (I15)."""
         if newest := self.recorded_after(self.at):
             local = newest.astimezone(self.session.clinic.zone)
-            why = f"The last entry was recorded at {local:%H:%M}. Chart on paper."
-            return NextAct("none", "CLOCK WENT BACK", why=why)
+            why = _("The last entry was recorded at {local}. Chart on paper.").format(
+                local=f"{local:%H:%M}"
+            )
+            return NextAct("none", _("CLOCK WENT BACK"), why=why)
         if self.policy is None:
-            return NextAct("none", "CHECK NOT DONE", why=self.policy_fault)
+            return NextAct("none", _("CHECK NOT DONE"), why=self.policy_fault)
         return None
 
     @property
@@ -591,7 +629,7 @@ class SessionChart:
         """What is to be done next, most urgent first."""
         stage = self.session.stage
         if stage == Stage.PLANNED:
-            return NextAct("check_in", "Check in", at=self.session.scheduled_at)
+            return NextAct("check_in", _("Check in"), at=self.session.scheduled_at)
         if stage in (Stage.DISCHARGED, Stage.CANCELLED):
             return NextAct("none", self.session.get_stage_display())
         fault = self.fault
@@ -602,10 +640,10 @@ class SessionChart:
         if fault is not None:
             return fault
         if self.is_volume_in:
-            why = "the volume is in"
-            return NextAct("end", "End", at=self.ends_at, counts="since", why=why)
+            why = _("the volume is in")
+            return NextAct("end", _("End"), at=self.ends_at, counts="since", why=why)
         if self.due is not None and self.due_state == "late":
-            return NextAct("vitals", "Vitals", at=self.due.at, why=self.due.why)
+            return NextAct("vitals", _("Vitals"), at=self.due.at, why=self.due.why)
         planned = self._planned_act(stage)
         waits = planned.counts == "to" and (planned.at is None or planned.at > self.at)
         if self.open_flags and waits:
@@ -621,7 +659,7 @@ class SessionChart:
         if self.restart is not None:
             number = f"{plain(self.restart.ml_per_h)} mL/h"
             paused = self.rates[-1].event_time
-            return NextAct("resume", "Resume", number, paused, "since", "paused")
+            return NextAct("resume", _("Resume"), number, paused, "since", "paused")
         return self._running_act()
 
     def _running_act(self) -> NextAct:
@@ -632,40 +670,44 @@ class SessionChart:
                 f"{plain(running.rate_ml_per_h)} → "
                 f"{plain(running.next_rung.pump_ml_per_h)} mL/h"
             )
-            acts.append(NextAct("step", "Step up", number, running.step_due_at))
+            acts.append(NextAct("step", _("Step up"), number, running.step_due_at))
         if self.due is not None:
-            acts.append(NextAct("vitals", "Vitals", at=self.due.at, why=self.due.why))
+            acts.append(
+                NextAct("vitals", _("Vitals"), at=self.due.at, why=self.due.why)
+            )
         if self.ends_at is not None:
-            acts.append(NextAct("end", "End", at=self.ends_at))
+            acts.append(NextAct("end", _("End"), at=self.ends_at))
         return min(acts, key=lambda act: act.at or self.at)
 
     def _observing_act(self) -> NextAct:
         acts = []
         if self.due is not None:
-            acts.append(NextAct("vitals", "Vitals", at=self.due.at, why=self.due.why))
+            acts.append(
+                NextAct("vitals", _("Vitals"), at=self.due.at, why=self.due.why)
+            )
         if self.observe_until is not None:
-            acts.append(NextAct("discharge", "Discharge", at=self.observe_until))
+            acts.append(NextAct("discharge", _("Discharge"), at=self.observe_until))
         return min(
             acts,
             key=lambda act: act.at or self.at,
-            default=NextAct("discharge", "Discharge"),
+            default=NextAct("discharge", _("Discharge")),
         )
 
     def _preparing_act(self) -> NextAct:
         if self.session.stage == Stage.ASSESSED and self.rungs:
             number = f"{plain(self.rungs[0].pump_ml_per_h)} mL/h"
-            return NextAct("start", "Start", number, self.session.scheduled_at)
-        return NextAct("prepare", "Prepare", at=self.session.scheduled_at)
+            return NextAct("start", _("Start"), number, self.session.scheduled_at)
+        return NextAct("prepare", _("Prepare"), at=self.session.scheduled_at)
 
 
 RESTARTS = (RateKind.START, RateKind.RESUME)
 """Kinds of rate change after which the schedule of vitals begins anew."""
 
 ACT_WORDS = {
-    FlagAction.OBSERVE: "Look again",
-    FlagAction.REDUCE: "Reduce",
-    FlagAction.PAUSE: "Pause",
-    FlagAction.STOP: "Stop, call",
+    FlagAction.OBSERVE: _lazy("Look again"),
+    FlagAction.REDUCE: _lazy("Reduce"),
+    FlagAction.PAUSE: _lazy("Pause"),
+    FlagAction.STOP: _lazy("Stop, call"),
     FlagAction.EMERGENCY: "EMERGENCY",
 }
 
@@ -673,7 +715,13 @@ ACT_WORDS = {
 def _flag_act(raised: RaisedFlag, at: datetime) -> NextAct:
     flag = raised.flag
     over = raised.unanswered_minutes(at)
-    why = flag.headline if over is None else f"{over} min unanswered: {flag.headline}"
+    why = (
+        flag.headline
+        if over is None
+        else _("{over} min unanswered: {headline}").format(
+            over=over, headline=flag.headline
+        )
+    )
     number = ""
     if flag.action == FlagAction.REDUCE and flag.rate_to_ml_per_h is not None:
         number = (
@@ -815,11 +863,11 @@ def _raised_under(flag: Flag, holder: Start | OrderVersion) -> bool:
 
 def _policy(holder: Start | OrderVersion | None) -> tuple[Policy | None, str]:
     if holder is None:
-        return None, "no order"
+        return None, _("no order")
     try:
         return holder.protocol_version.policy, ""
     except (DocumentError, ValueError) as error:
-        return None, f"the protocol cannot be read: {error}"
+        return None, _("the protocol cannot be read: {error}").format(error=error)
 
 
 def current_rows(rows: Iterable[Any]) -> list[Any]:

@@ -147,6 +147,7 @@ def _acts(book: Rulebook, monitoring: MonitoringPolicy) -> None:
 def _marks(act: Act) -> str:
     marks = {
         "A restart may be proposed, always lower than before.": act.restarts,
+        "The ladder begins again at its first step.": act.first_step,
         "At baseline it holds the Start.": act.holds_start,
         "It goes to the work list.": act.work_list,
     }
@@ -338,7 +339,7 @@ def _course(book: Rulebook, monitoring: MonitoringPolicy) -> None:
     )
     for notice, test in (
         (monitoring.missing, "test_a_missing_value_is_a_finding_and_never_normal"),
-        (monitoring.new_lot, "test_a_new_lot_calls_for_the_schedule_to_begin_again"),
+        (monitoring.new_lot, "test_a_new_lot_is_a_note_or_begins_the_ladder_again"),
     ):
         book.row(
             notice.rule,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from sessions.rules.findings import Finding
+from sessions.rules.findings import Action, Finding
 from sessions.rules.language import inside, say
 from sessions.rules.news2 import News2, News2Refused, known_parts, news2
 from sessions.rules.policy import MonitoringPolicy, Notice, Policy
@@ -85,7 +85,11 @@ def assess(chart: Chart, policy: Policy) -> Assessment:
             earlier_mild=chart.earlier_mild_reactions,
         ),
         *_timing_findings(chart, monitoring),
-        *_lot_findings(chart, monitoring.new_lot),
+        *(
+            lot_findings(monitoring.new_lot, phase=chart.phase, rate=chart.rate)
+            if chart.new_lot
+            else ()
+        ),
     )
     recommendation = recommend(
         findings,
@@ -196,6 +200,7 @@ def _notice_finding(
         source=notice.source,
         missing=missing,
         series=notice.rule,
+        first_step=notice.act.first_step,
         recheck_minutes=notice.act.recheck_minutes,
         escalates_minutes=notice.act.escalates_minutes,
     )
@@ -254,6 +259,17 @@ def _timing_findings(chart: Chart, monitoring: MonitoringPolicy) -> Iterable[Fin
             )
 
 
-def _lot_findings(chart: Chart, notice: Notice) -> Iterable[Finding]:
-    if chart.new_lot and chart.phase is Phase.INFUSING:
-        yield _notice_finding(notice, say(notice.because))
+def lot_findings(
+    notice: Notice, *, phase: Phase, rate: RatePosition | None
+) -> tuple[Finding, ...]:
+    """What a vial of another lot calls for in mid-session (C7).
+
+    The clinic's act is a note, or the ladder from its first step again; at the first
+    step there is no way down, and only the schedule begins again.
+    """
+    if phase is not Phase.INFUSING:
+        return ()
+    found = _notice_finding(notice, say(notice.because))
+    if found.first_step and rate is not None and rate.first_ml_per_h is None:
+        return (replace(found, action=Action.OBSERVE),)
+    return (found,)

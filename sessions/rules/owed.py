@@ -58,7 +58,8 @@ class FlagSpan:
     """When a flag was open, when its recheck was owed, and when that was over.
 
     Only a loud one, of medium or high priority, holds the step and owes a recheck
-    before somebody answers it.
+    before somebody answers it. `begins_ladder` is true of a new lot with which the
+    schedule began again.
     """
 
     raised_at: datetime
@@ -66,6 +67,7 @@ class FlagSpan:
     recheck_at: datetime | None = None
     over_at: datetime | None = None
     is_loud: bool = True
+    begins_ladder: bool = False
     minutes: int = RECHECK_MINUTES
 
     def holds(self, at: datetime) -> bool:
@@ -242,8 +244,16 @@ class _Walk:
         if flags:
             rechecks = [flag.recheck(seen) for flag in flags]
             held = any(flag.holds(seen) for flag in flags)
+            starts = [
+                flag.raised_at
+                for flag in flags
+                if flag.begins_ladder and flag.raised_at <= seen
+            ]
+            if course.schedule_from is not None:
+                starts.append(course.schedule_from)
             course = replace(
                 course,
+                schedule_from=max(starts, default=None),
                 step_due_at=None if held else course.step_due_at,
                 rechecks=tuple(each for each in rechecks if each is not None),
             )

@@ -37,6 +37,12 @@ class RatePosition:
         return min(above, default=None)
 
     @property
+    def first_ml_per_h(self) -> Decimal | None:
+        """The first rung where it is below the present rate, else None."""
+        first = min(self.rungs_ml_per_h, default=self.present_ml_per_h)
+        return first if first < self.present_ml_per_h else None
+
+    @property
     def previous_ml_per_h(self) -> Decimal | None:
         """The highest rung below the present rate, None at the first."""
         below = [rate for rate in self.rungs_ml_per_h if rate < self.present_ml_per_h]
@@ -96,9 +102,10 @@ def recommend(
 ) -> Recommendation:
     """Make one recommendation of all findings of one save.
 
-    Reduce calls for the previous rung; at the first rung there is none, so it calls
-    for a pause. Pause, stop and emergency call for 0, with a restart only where every
-    pausing finding names one. Continue calls for the next rung when it is due.
+    Reduce calls for the previous rung, or for the first one where the ladder begins
+    again; at the first rung there is none, so it calls for a pause. Pause, stop and
+    emergency call for 0, with a restart only where every pausing finding names one.
+    Continue calls for the next rung when it is due.
     """
     ordered = worst_first(findings)
     action = ordered[0].action if ordered else Action.CONTINUE
@@ -107,7 +114,7 @@ def recommend(
         action = Action.PAUSE
     rates = _Rates(
         present=present,
-        called_for=_new_rate(action, rate, present),
+        called_for=_new_rate(action, ordered, rate, present),
         restart=_restart(action, ordered, rate, present, restart),
     )
     heads = [finding for finding in ordered if finding.action is ordered[0].action]
@@ -137,12 +144,17 @@ def _previous(rate: RatePosition | None) -> Decimal | None:
 
 
 def _new_rate(
-    action: Action, rate: RatePosition | None, present: Decimal | None
+    action: Action,
+    ordered: tuple[Finding, ...],
+    rate: RatePosition | None,
+    present: Decimal | None,
 ) -> Decimal | None:
     if action.halts:
         return ZERO
     if rate is None or not present:
         return present
+    if action is Action.REDUCE and any(found.first_step for found in ordered):
+        return rate.first_ml_per_h
     if action is Action.REDUCE:
         return rate.previous_ml_per_h
     if action is Action.CONTINUE and rate.step_up_due and rate.next_ml_per_h:

@@ -16,8 +16,9 @@ from django.utils.translation import gettext_lazy as _lazy
 from sessions.catalogue.reactions import labels
 from sessions.charts import SessionChart, vital_set
 from sessions.models import Stage, VitalSigns
-from sessions.rules.assessment import Chart, assess
+from sessions.rules.assessment import Chart, assess, lot_findings
 from sessions.rules.findings import Action, Finding, Severity, Value
+from sessions.rules.language import say
 from sessions.rules.news2 import News2, News2Refused
 from sessions.rules.policy import Policy
 from sessions.rules.reactions import Symptom
@@ -27,6 +28,7 @@ from sessions.rules.thresholds import Phase
 logger = logging.getLogger(__name__)
 
 REACTION_SERIES = ("reaction ", "timing ")
+LOT_SERIES = "new lot "
 NOT_DONE = "CHECK-NOT-DONE"
 """The rule of the flag that stands for a check which could not run."""
 
@@ -99,6 +101,39 @@ def judge_reaction(
         kept = [found for found in answer.findings if found.rule not in said]
         recommendation = _recommend(chart, chart.policy, kept, asked.phase)
         return Judgement(recommendation=recommendation, news2=answer.news2)
+    except Exception as error:
+        return _not_done(error)
+
+
+def judge_new_lot(chart: SessionChart, lot: str, before: Iterable[str]) -> Judgement:
+    """Apply the clinic's rule for a vial of another lot in mid-session (C7).
+
+    Each lot is a finding of its own: a third one is not the second one back again.
+    """
+    if chart.policy is None:
+        return Judgement(fault=chart.policy_fault)
+    try:
+        found = lot_findings(
+            chart.policy.monitoring.new_lot,
+            phase=chart.phase,
+            rate=rate_position(chart),
+        )
+        named = [
+            replace(
+                each,
+                series=f"{LOT_SERIES}{lot}",
+                because=say(
+                    "{because} ({lot} after {before})",
+                    because=each.because,
+                    lot=lot,
+                    before=", ".join(before),
+                ),
+            )
+            for each in found
+        ]
+        return Judgement(
+            recommendation=_recommend(chart, chart.policy, named, chart.phase)
+        )
     except Exception as error:
         return _not_done(error)
 

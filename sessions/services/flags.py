@@ -257,15 +257,27 @@ def close_corrected(
     """Close the open flags of a corrected set; its new values speak instead."""
     for raised in chart.flags:
         if raised.is_open and raised.flag.vitals_id == old.pk:
-            event = FlagEvent.objects.create(
-                flag=raised.flag,
-                kind=FlagEvent.Kind.CLOSED,
-                reason_code="corrected",
-                reason_text=reason,
-                **by.stamp(),
-            )
-            event.by_name = by.user.name if by.user else ""
-            raised.events.append(event)
+            _close(raised, reason, by)
+
+
+def close_series(chart: SessionChart, series: str, reason: str, by: Actor) -> None:
+    """Close what a series raised, answered or not: its cause was taken back."""
+    for raised in chart.flags:
+        if series in raised.series and not raised.is_closed:
+            _close(raised, reason, by)
+    chart.derive()
+
+
+def _close(raised: RaisedFlag, reason: str, by: Actor) -> None:
+    event = FlagEvent.objects.create(
+        flag=raised.flag,
+        kind=FlagEvent.Kind.CLOSED,
+        reason_code="corrected",
+        reason_text=reason,
+        **by.stamp(),
+    )
+    event.by_name = by.user.name if by.user else ""
+    raised.events.append(event)
 
 
 def settle_reaction(

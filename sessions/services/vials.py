@@ -9,11 +9,13 @@ from django.db.models import Count, Max
 from django.utils.translation import gettext as _
 
 from sessions.catalogue.products import products
-from sessions.models import Clinic, InfusionSession, Stage, Vial, VialEnd
+from sessions.models import Clinic, Flag, InfusionSession, Stage, Vial, VialEnd
 from sessions.rules.language import day_words, inside
 from sessions.rules.quantities import exact, plain, to_decimal, volume_ml
 from sessions.services.acts import Actor, Refused, act
-from sessions.services.locks import refuse_backwards
+from sessions.services.assessments import LOT_SERIES, judge_new_lot
+from sessions.services.flags import close_series, keep_judgement
+from sessions.services.locks import locked_chart, refuse_backwards
 from sessions.services.recalls import find_recall, recalled_among
 
 OPENED_IN = (Stage.CHECKED_IN, Stage.ASSESSED, Stage.INFUSING)
@@ -92,9 +94,10 @@ def add_vial(
 ) -> Vial:
     """Record a vial opened for this visit.
 
-    Refuses another product than the order's, an expired vial, a serial number that was
+    Refuses another product than the order's, an expired vial, a recalled lot, a serial
+    number that was
     used before, a pack recorded earlier as something else, and before Start more than
-    the dose needs.
+    the dose needs. A new lot in mid-session raises what the clinic's protocol says.
     """
     with act("vial.add", by=by, patient=session.patient) as done:
         header = _locked(session, by)
@@ -127,7 +130,8 @@ def add_vial(
                 known=plain(known[1]),
                 field="grams",
             )
-        held = grams_of(current_vials(header))
+        held_before = current_vials(header)
+        held = grams_of(held_before)
         if header.stage != Stage.INFUSING and held >= version.given_g:
             raise Refused(
                 "The vials already hold {held} g for {given_g} g. Take one "
@@ -148,8 +152,21 @@ def add_vial(
             volume_ml=to_decimal(volume_ml(grams, product.g_per_100ml)),
             **by.stamp(event_time=event_time),
         )
-        done.on(vial, lot=vial.lot, grams=grams)
+        flag = _judge_lot(header, vial, held_before, by)
+        done.on(vial, lot=vial.lot, grams=grams, flag=flag.pk if flag else None)
     return vial
+
+
+def _judge_lot(
+    header: InfusionSession, vial: Vial, before: list[Vial], by: Actor
+) -> Flag | None:
+    """Apply the clinic's rule for a new lot in mid-session, in the same act (C7)."""
+    lots = list(dict.fromkeys(each.lot for each in before))
+    if header.stage != Stage.INFUSING or not lots or vial.lot in lots:
+        return None
+    chart = locked_chart(header, by=by)
+    judgement = judge_new_lot(chart, vial.lot, lots)
+    return keep_judgement(chart, judgement, by=by).flag
 
 
 def withdraw_vial(*, vial: Vial, reason: str, by: Actor) -> Vial:
@@ -183,8 +200,19 @@ def withdraw_vial(*, vial: Vial, reason: str, by: Actor) -> Vial:
             },
             **by.stamp(event_time=vial.event_time),
         )
+        _close_lot(header, vial, reason, by)
         done.on(row, reason=reason)
     return row
+
+
+def _close_lot(header: InfusionSession, vial: Vial, reason: str, by: Actor) -> None:
+    """Close what a lot raised when its last vial was taken back."""
+    if header.stage != Stage.INFUSING or vial.lot in {
+        each.lot for each in current_vials(header)
+    }:
+        return
+    chart = locked_chart(header, by=by)
+    close_series(chart, f"{LOT_SERIES}{vial.lot}", reason, by)
 
 
 def finish_vial(

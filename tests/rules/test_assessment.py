@@ -7,10 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sessions.catalogue.default_protocol import default_policy
+from sessions.catalogue.default_protocol import default_document, default_policy
 from sessions.catalogue.reactions import vocabulary
 from sessions.rules.assessment import assess
 from sessions.rules.findings import Action, Severity
+from sessions.rules.policy import Policy
 from sessions.rules.reactions import Symptom, UnknownReaction
 from sessions.rules.thresholds import Phase
 from sessions.rules.vitals import VitalSet
@@ -21,6 +22,7 @@ from tests.rules.cast import (
     at_step,
     judge,
     rules_of,
+    symptoms,
     vitals,
 )
 from tests.rules.oracle import REACTION_ACTIONS, expected_action
@@ -522,9 +524,41 @@ def test_trali_and_taco_have_their_hours(reaction, minutes, rule, there):
     assert action_of(assessment) == "emergency"
 
 
-def test_a_new_lot_calls_for_the_schedule_to_begin_again():
-    assert rules_of(judge(new_lot=True)) == {"M-02"}
+def test_a_new_lot_is_a_note_or_begins_the_ladder_again():
+    """The clinic chooses; shipped is the note, an observation of low priority."""
+    assessment = judge(new_lot=True)
+    assert rules_of(assessment) == {"M-02"}
+    assert action_of(assessment) == "observe"
     assert judge(new_lot=True, phase=Phase.OBSERVING).findings == ()
+
+    again = assess(replace(UNEVENTFUL, new_lot=True), restarting())
+    assert (action_of(again), again.recommendation.rate_ml_per_h) == ("reduce", 21)
+    assert again.recommendation.calls_for == (
+        "84 → 21 mL/h; the first step of the ladder again, and the vital signs of a "
+        "start"
+    )
+
+
+@pytest.mark.parametrize("rate", [at_step(1), None])
+def test_at_the_first_step_a_new_lot_lowers_nothing(rate):
+    assessment = assess(replace(UNEVENTFUL, new_lot=True, rate=rate), restarting())
+
+    stays = None if rate is None else 21
+    assert action_of(assessment) == ("observe" if rate else "reduce")
+    assert assessment.recommendation.rate_ml_per_h == stays
+
+
+def test_a_new_lot_beside_a_reaction_goes_to_the_first_step():
+    chart = replace(UNEVENTFUL, new_lot=True, symptoms=symptoms(("headache", "mild")))
+
+    assert assess(chart, restarting()).recommendation.rate_ml_per_h == 21
+
+
+def restarting() -> Policy:
+    """The shipped protocol of a clinic that begins the ladder again at a new lot."""
+    document = default_document()
+    document["monitoring"]["new_lot"]["act"] = "FIRST_STEP"
+    return Policy.from_document(document, code="2026", version=2)
 
 
 def test_a_reaction_without_any_rule_is_an_error():

@@ -22,6 +22,7 @@ ACTIONS = {
     "RECHECK": "observe",
     "RECHECK_CALL": "observe",
     "REDUCE_RATE": "reduce",
+    "FIRST_STEP": "reduce",
     "PAUSE_RESTART": "pause",
     "PAUSE_CALL": "pause",
     "PAUSE_ASSESS": "pause",

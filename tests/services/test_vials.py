@@ -6,7 +6,10 @@ from decimal import Decimal
 import pytest
 from django.db import IntegrityError, transaction
 
-from sessions.models import Vial, VialEnd
+from sessions.models import (
+    Vial,
+    VialEnd,
+)
 from sessions.services import infusions, vials
 from sessions.services.acts import Refused
 from tests.conftest import NINE
