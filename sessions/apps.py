@@ -20,9 +20,12 @@ class SessionsConfig(AppConfig):
     def ready(self) -> None:
         from sessions import checks, storage
         from sessions.rules import language
+        from sessions.services import acts, downtime
 
         del checks  # imported so that Django knows its checks
         language.speak(gettext, _inside)
+        if downtime.after_act not in acts.changes_heard_by:
+            acts.changes_heard_by.append(downtime.after_act)
         post_migrate.connect(storage.prepare, sender=self)
         post_migrate.connect(_compile_words, sender=self)
 

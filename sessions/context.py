@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from sessions.backups.age import age_of_last_verified
 from sessions.middleware import SECOND_FACTOR
+from sessions.services import downtime
 
 MENU = (
     ("board", _("Board"), "view_board"),
@@ -25,7 +26,8 @@ SECTIONS = {"board": ("/board/", "/infusions/")}
 def shell(request) -> dict:
     """Context of `base.html`; costs no query beyond the user's permissions.
 
-    Who may manage settings costs one more, for the age of the backups.
+    Who may manage settings costs one more, for the age of the backups; who may allocate
+    chairs one more, to see whether the downtime sheets are up to date.
     """
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
@@ -40,6 +42,9 @@ def shell(request) -> dict:
         "backup": SimpleLazyObject(lambda: age_of_last_verified(now))
         if admin
         else None,
+        "sheets_fault": SimpleLazyObject(lambda: downtime.fault(user.clinic))
+        if user.may("allocate") and user.clinic
+        else "",
         "nav": [
             {
                 "name": name,

@@ -8,8 +8,9 @@ from django.contrib.auth import logout
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import DatabaseError
 from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
-from sessions.services import sign_ins
+from sessions.services import downtime, sign_ins
 from sessions.services.acts import Actor, hurried
 from sessions.views import refusals
 
@@ -60,7 +61,9 @@ class Presence:
                 why=why,
             )
             logout(request)
-            messages.warning(request, f"You were signed out, because {why}.")
+            messages.warning(
+                request, _("You were signed out, because {why}.").format(why=why)
+            )
         if not request.user.is_authenticated:
             return self.get_response(request)
         language, zone = request.user.language, request.user.clinic.zone
@@ -104,16 +107,41 @@ class Presence:
         if seen is not None and unsaved is not None:
             seen = max(seen, unsaved)
         if clinic is None or since is None or seen is None:
-            return "this login is not complete"
+            return _("this login is not complete")
         if now - since > timedelta(hours=clinic.absolute_hours):
-            return f"a login lasts {clinic.absolute_hours} hours at most"
+            return _("a login lasts {absolute_hours} hours at most").format(
+                absolute_hours=clinic.absolute_hours
+            )
         if now - seen > timedelta(minutes=clinic.idle_minutes):
-            return f"the screen was not used for {clinic.idle_minutes} minutes"
+            return _("the screen was not used for {idle_minutes} minutes").format(
+                idle_minutes=clinic.idle_minutes
+            )
         return ""
 
 
 def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+class Sheets:
+    """Writes the downtime sheets of what was saved, once the answer is sent."""
+
+    def __init__(self, get_response) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request):
+        with downtime.after_answer() as waiting:
+            response = self.get_response(request)
+        if waiting:
+            close = response.close
+
+            def write_and_close() -> None:
+                for sheets in waiting:
+                    sheets.write()
+                close()
+
+            response.close = write_and_close
+        return response
 
 
 class DenyByDefault:
@@ -143,6 +171,6 @@ class NoStore:
     def __call__(self, request):
         response = self.get_response(request)
         response.setdefault("Cache-Control", "no-store")
-        return response
         if settings.HTTPS:
             response["Reporting-Endpoints"] = f'policy="{settings.VIOLATIONS}"'
+        return response

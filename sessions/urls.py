@@ -9,6 +9,7 @@ from sessions.views import (
     board,
     catalogue,
     clinics,
+    downtime,
     factors,
     finish,
     flags,
@@ -21,14 +22,14 @@ from sessions.views import (
     protocols,
     rates,
     reactions,
-    records,
     recalls,
+    records,
     reports,
     sign_ins,
     staff,
     vials,
-    vitals,
     violations,
+    vitals,
 )
 
 urlpatterns = [
@@ -38,9 +39,9 @@ urlpatterns = [
     path("board/live/", board.live, name="board-live"),
     path("board/wall/", board.wall, name="board-wall"),
     path("board/alarms/", alarms.others, name="board-alarms"),
-    # signing in
     # told by browsers
     path("policy-violations/", violations.tell, name="policy-violations"),
+    # signing in
     path("sign-in/", sign_ins.sign_in, name="sign-in"),
     path("sign-in/second-step/", sign_ins.second_step, name="sign-in-step"),
     path("sign-out/", sign_ins.sign_out, name="sign-out"),
@@ -170,6 +171,7 @@ urlpatterns = [
     path("infusions/<int:pk>/discharge/", finish.discharge, name="infusion-discharge"),
     path("infusions/<int:pk>/record/", records.show, name="infusion-record"),
     path("infusions/<int:pk>/record/pdf/", records.as_pdf, name="infusion-record-pdf"),
+    path("infusions/<int:pk>/sheet/", downtime.sheet, name="infusion-sheet"),
     path("infusions/<int:pk>/error/", finish.error, name="infusion-error"),
     # infusions: the session page
     path("infusions/<int:pk>/", infusions.detail, name="infusion-detail"),
@@ -241,15 +243,15 @@ urlpatterns = [
     ),
     path("catalogue/reactions/", catalogue.reactions, name="catalogue-reactions"),
     path("catalogue/medicines/", catalogue.medicines, name="catalogue-medicines"),
+    # recalled lots
+    path("catalogue/recalls/", recalls.show, name="recalls"),
+    path("catalogue/recalls/add/", recalls.add, name="recall-add"),
+    path("catalogue/recalls/<int:pk>/lift/", recalls.lift, name="recall-lift"),
     # protocols
     path("catalogue/protocol/", protocols.versions, name="protocols"),
     path("catalogue/protocol/ship/", protocols.ship, name="protocol-ship"),
     path("catalogue/protocol/<int:pk>/", protocols.version, name="protocol-version"),
     path("catalogue/protocol/<int:pk>/draft/", protocols.draft, name="protocol-draft"),
-    # recalled lots
-    path("catalogue/recalls/", recalls.show, name="recalls"),
-    path("catalogue/recalls/add/", recalls.add, name="recall-add"),
-    path("catalogue/recalls/<int:pk>/lift/", recalls.lift, name="recall-lift"),
     path(
         "catalogue/protocol/<int:pk>/draft/<slug:part>/",
         protocols.draft,

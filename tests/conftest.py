@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.backends.utils import CursorWrapper
@@ -42,6 +43,12 @@ def _flush_around_triggers():
     BaseDatabaseOperations.execute_sql_flush = execute_sql_flush
     yield
     BaseDatabaseOperations.execute_sql_flush = original
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _sheets_of_their_own(tmp_path_factory):
+    """Tests write no downtime sheet beside a record that somebody works on."""
+    settings.DOWNTIME_FOLDER = tmp_path_factory.mktemp("downtime")
 
 
 KEPT_TABLES = re.compile(

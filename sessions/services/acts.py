@@ -130,8 +130,14 @@ def record_language(clinic: Clinic | None) -> AbstractContextManager[None]:
     return translation.override(clinic.language) if clinic else nullcontext()
 
 
+changes_heard_by: list[Callable[[Clinic | None, Patient | None], None]] = []
+"""Told of each act that changes the record, before it is saved (`sessions.apps`)."""
+
+
 @contextmanager
-def act(action: str, *, by: Actor, patient: Patient | None = None) -> Iterator[Act]:
+def act(
+    action: str, *, by: Actor, patient: Patient | None = None, changes: bool = True
+) -> Iterator[Act]:
     """Run one act: all of it is saved with its audit row, or nothing is.
 
     Raises `Replayed` when the submission was taken before, `KeyReused` when its key
@@ -142,6 +148,8 @@ def act(action: str, *, by: Actor, patient: Patient | None = None) -> Iterator[A
         done = Act(action=action, by=by, patient=patient)
         yield done
         missed = _append(head, done)
+        for tell in changes_heard_by if changes else ():
+            tell(by.clinic, done.patient)
     for moment in missed:  # only now: an act that fails must not lose the span
         with suppress(ValueError):
             _unaudited.remove(moment)
@@ -155,7 +163,8 @@ def view_of(
     `detail` says what was looked at where the subject alone does not.
     """
     try:
-        with hurried(), act(action, by=by, patient=patient) as done:
+        looking = act(action, by=by, patient=patient, changes=False)
+        with hurried(), looking as done:
             done.on(subject, **detail)
     except DatabaseError as error:
         _unaudited.append(by.at)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -70,13 +71,21 @@ def environment(*, file: Path | str = "", url: str = "") -> dict[str, str]:
     return os.environ | {
         "DATABASE_FILE": str(file),
         "DATABASE_URL": url,
+        "DOWNTIME_FOLDER": str(sheets_of(file, url)),
         "SECRET_KEY": "of-the-scratch-server-" * 3,
         "HTTPS": "False",
+        "ACTS_PER_MINUTE": "9999",
         "DEBUG": "False",
         "ALLOWED_HOSTS": HOST,
-        "ACTS_PER_MINUTE": "9999",
         "PYTHONPATH": str(ROOT),
     }
+
+
+def sheets_of(file: Path | str, url: str) -> Path:
+    """Where a scratch server writes its downtime sheets."""
+    if file:
+        return Path(file).with_suffix(".downtime")
+    return Path(tempfile.gettempdir()) / f"downtime-{url.rpartition('/')[2]}"
 
 
 def seeded(environment: dict[str, str], *, nurses: int, visits: int) -> dict[str, Any]:

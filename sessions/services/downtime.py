@@ -1,0 +1,268 @@
+"""A folder of sheets, one for each visit in a chair, for when the server is down (H7).
+
+After each act on a patient the sheets of the clinic are brought up to date, outside
+the transaction and after the answer (`sessions.middleware.Sheets`): a sheet that
+cannot be written never fails a save, and none is more than one save old. The folder is
+the server's own (0700, files 0600) and at no address; `docs/operations.md` says how a
+clinic reaches it.
+"""
+
+import fcntl
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from sessions.bedsides import bedsides_of
+from sessions.charts import for_charts
+from sessions.models import Clinic, InfusionSession, Patient
+from sessions.paper import page_alone
+
+logger = logging.getLogger(__name__)
+
+INDEX = "index.html"
+LOCK_WAIT_S = 2
+"""Longer than others take to write; who waits longer gives up, and says so."""
+WRITTEN = re.compile(r"<!-- written: (.*?) -->")
+WRITTEN_AS = "<!-- written: {} -->\n"
+"""Ends the index: each visit with the state in which it lies here."""
+
+
+@dataclass(slots=True, eq=False)
+class _Refresh:
+    """What is to be written once the transaction is saved.
+
+    The folder is locked with the save and written after its answer: so the next save
+    is not answered before this one is on its sheet.
+    """
+
+    clinic_id: int
+    patients: set[int] = field(default_factory=set)
+    lock: TextIO | None = None
+
+    def __call__(self) -> None:
+        """Called when the transaction is saved."""
+        before = _waiting_for(self.clinic_id)
+        if before is not None:  # a second act of one request: the lock is held
+            before.patients |= self.patients
+            return
+        with _failure_told():
+            self.lock = _locked(_folder(self.clinic_id))
+            waiting = _after_answer.get()
+            if waiting is None:
+                self.write()
+            else:
+                waiting.append(self)
+
+    def write(self) -> None:
+        with _failure_told(), self.lock:
+            _write(Clinic.objects.get(pk=self.clinic_id), patients=self.patients)
+
+
+@contextmanager
+def _failure_told() -> Iterator[None]:
+    """Whatever goes wrong with the sheets, the save stands."""
+    try:
+        yield
+    except Exception as error:
+        # Without its words: they may name a patient.
+        logger.error("downtime sheets not written: %s", type(error).__name__)
+
+
+_after_answer: ContextVar[list[_Refresh] | None] = ContextVar("sheets", default=None)
+
+
+@contextmanager
+def after_answer() -> Iterator[list[_Refresh]]:
+    """Gather what is to be written: no nurse waits for it, as it takes its time."""
+    waiting: list[_Refresh] = []
+    token = _after_answer.set(waiting)
+    try:
+        yield waiting
+    finally:
+        _after_answer.reset(token)
+
+
+def _waiting_for(clinic_id: int) -> _Refresh | None:
+    """What this very request will write of a clinic when it is answered."""
+    waiting = _after_answer.get() or []
+    return next((each for each in waiting if each.clinic_id == clinic_id), None)
+
+
+def after_act(clinic: Clinic | None, patient: Patient | None) -> None:
+    """Ask for new sheets when the transaction is saved; once for each transaction."""
+    if clinic is None or patient is None:
+        return
+    for _sids, waiting, _robust in connection.run_on_commit:
+        if isinstance(waiting, _Refresh) and waiting.clinic_id == clinic.pk:
+            waiting.patients.add(patient.pk)
+            return
+    transaction.on_commit(_Refresh(clinic.pk, {patient.pk}), robust=True)
+
+
+def refresh(
+    clinic: Clinic,
+    *,
+    patients: set[int] | frozenset[int] = frozenset(),
+    everything=False,
+) -> int:
+    """Write what is missing, old, or about these patients; remove what is over.
+
+    Returns how many sheets were written. Raises `OSError` when the folder cannot be
+    written, with all sheets that were there still whole.
+    """
+    with _locked(folder_of(clinic)):
+        return _write(clinic, patients=patients, everything=everything)
+
+
+def _write(
+    clinic: Clinic,
+    *,
+    patients: set[int] | frozenset[int] = frozenset(),
+    everything: bool = False,
+) -> int:
+    folder = folder_of(clinic)
+    at = timezone.now()
+    visits = _visits(clinic)
+    known = None if everything else _written(folder)
+    there = {path.name for path in folder.glob("chair-*.html")}
+    old = [
+        visit.pk
+        for visit in visits
+        if visit.patient_id in patients
+        or (known or {}).get(visit.pk) != _token(visit)
+        or _file_of(visit) not in there
+    ]
+    gone = there - {_file_of(visit) for visit in visits}
+    if not old and not gone and known == {v.pk: _token(v) for v in visits}:
+        return 0
+    with timezone.override(clinic.zone), translation.override(clinic.language):
+        whole = for_charts(InfusionSession.objects.filter(pk__in=old))
+        for side in bedsides_of(whole, at=at):
+            context = {"side": side, "banner": side.banner}
+            context |= {"clinic": clinic, "now": at}
+            page = page_alone("downtime/sheet.html", context)
+            _replace(folder / _file_of(side.session), page)
+        context = {
+            "visits": [(_file_of(visit), visit) for visit in visits],
+            "clinic": clinic,
+            "now": at,
+        }
+        tokens = " ".join(f"{visit.pk}={_token(visit)}" for visit in visits)
+        index = page_alone("downtime/index.html", context)
+        _replace(folder / INDEX, index + WRITTEN_AS.format(tokens))
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+    return len(old)
+
+
+def fault(clinic: Clinic) -> str:
+    """Why the sheets are not up to date, in words; empty when they are.
+
+    What is old is written now: a fault is only what could not be made good.
+    """
+    try:
+        if _waiting_for(clinic.pk) or _is_current(clinic):
+            return ""
+        refresh(clinic)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    except Exception as error:
+        logger.error("downtime sheets not written: %s", type(error).__name__)
+        why = type(error).__name__
+    else:
+        return ""
+    return _(
+        "The downtime sheets are not up to date: %(why)s. "
+        "Until they are, print the sheet of each visit from its page."
+    ) % {"why": why}
+
+
+def folder_of(clinic: Clinic) -> Path:
+    """Where the sheets of a clinic lie."""
+    return _folder(clinic.pk)
+
+
+def _folder(clinic_id: int) -> Path:
+    return Path(settings.DOWNTIME_FOLDER) / f"clinic-{clinic_id}"
+
+
+def _is_current(clinic: Clinic) -> bool:
+    folder = folder_of(clinic)
+    visits = _visits(clinic)
+    there = {path.name for path in folder.glob("chair-*.html")}
+    return _written(folder) == {visit.pk: _token(visit) for visit in visits} and (
+        there == {_file_of(visit) for visit in visits}
+    )
+
+
+def _visits(clinic: Clinic) -> list[InfusionSession]:
+    """Who is in a chair, by chair."""
+    seated = InfusionSession.objects.of(clinic).in_a_chair()
+    related = seated.select_related("patient", "chair", "nurse")
+    return list(related.order_by("chair__position", "chair__name", "pk"))
+
+
+def _token(visit: InfusionSession) -> str:
+    """Stands for a visit as it is: its version, and which record it belongs to."""
+    return f"{visit.version}.{visit.created_at.timestamp():.0f}"
+
+
+def _file_of(visit: InfusionSession) -> str:
+    """`chair-07-S-123.html`: a chair for the eye, no name."""
+    chair = re.sub(r"[^0-9A-Za-z]+", "-", visit.chair.name).strip("-") or "x"
+    return f"chair-{chair}-S-{visit.pk}.html"
+
+
+def _written(folder: Path) -> dict[int, str] | None:
+    """Which visits the index holds, and as they were when; None without an index."""
+    try:
+        found = WRITTEN.search((folder / INDEX).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    if found is None:
+        return None
+    pairs = (pair.partition("=") for pair in found[1].split())
+    return {int(pk): token for pk, _equals, token in pairs}
+
+
+def _locked(folder: Path) -> TextIO:
+    """The folder, made and closed to others; no other writes until this is closed."""
+    for each in (folder.parent, folder):
+        each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if each.stat().st_mode & 0o077:
+            each.chmod(0o700)
+    lock = os.fdopen(os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
+    until = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                lock.close()
+                raise
+            time.sleep(0.005)
+        else:
+            return lock
+
+
+def _replace(path: Path, page: str) -> None:
+    """Put a page in place whole: whoever opens it finds the old one or the new one."""
+    new = path.with_name(f".{path.name}.new")
+    with suppress(FileNotFoundError):
+        new.unlink()
+    door = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(door, "w", encoding="utf-8") as file:
+        file.write(page)
+    new.replace(path)
