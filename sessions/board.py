@@ -161,7 +161,7 @@ def board_of(seats: Seats) -> Board:
     taken = {chart.session.chair_id for chart in seated}
     return Board(
         at=seats.at,
-        cards=tuple(sorted(map(_card, seated), key=_worst_first)),
+        cards=tuple(sorted(map(card_of, seated), key=_worst_first)),
         free=tuple(chair for chair in seats.chairs if chair.pk not in taken),
         planned=tuple(sorted(planned, key=lambda chart: chart.session.scheduled_at)),
         chairs=len(seats.chairs),
@@ -175,7 +175,8 @@ def _shown(clinic: Clinic, at: datetime) -> InfusionQuerySet:
     return visits.in_a_chair() | visits.planned().filter(day)
 
 
-def _card(chart: SessionChart) -> Card:
+def card_of(chart: SessionChart) -> Card:
+    """The card of one visit, at the moment of its chart."""
     return Card(chart=chart, group=_group(chart))
 
 

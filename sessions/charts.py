@@ -766,21 +766,26 @@ def chart_of(session: InfusionSession, *, at: datetime) -> SessionChart:
 
 
 def charts_of(
-    sessions: Iterable[InfusionSession], *, at: datetime
+    sessions: Iterable[InfusionSession], *, at: datetime, known: datetime | None = None
 ) -> list[SessionChart]:
     """Many visits in four queries, however many: vitals, rates, reactions, flags.
 
-    The visits come from `for_charts`, so that reading them costs one query more.
+    The visits come from `for_charts`, so that reading them costs one query more. Only
+    rows that were recorded by `known` are read: then the chart is what it was then.
     """
     sessions = list(sessions)
     ids = [session.pk for session in sessions]
     vitals = _by_session(
-        VitalSigns.objects.filter(session_id__in=ids).select_related("recorded_by")
+        VitalSigns.objects.filter(
+            recorded_by_then(known), session_id__in=ids
+        ).select_related("recorded_by")
     )
     rates = _by_session(
-        RateChange.objects.filter(session_id__in=ids).select_related("recorded_by")
+        RateChange.objects.filter(
+            recorded_by_then(known), session_id__in=ids
+        ).select_related("recorded_by")
     )
-    reactions, flags = _reactions(ids), _flags(ids)
+    reactions, flags = _reactions(ids, known), _flags(ids, known)
     return [
         _chart(
             session,
@@ -792,6 +797,11 @@ def charts_of(
         )
         for session in sessions
     ]
+
+
+def recorded_by_then(known: datetime | None, path: str = "") -> Q:
+    """Rows that were recorded by a moment; all of them without one."""
+    return Q(**{f"{path}recorded_at__lte": known}) if known else Q()
 
 
 def for_cards(sessions: QuerySet) -> QuerySet:
@@ -885,14 +895,19 @@ def _by_session(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
     return grouped
 
 
-def _reactions(ids: list[int]) -> Mapping[int, list[SeenReaction]]:
+def _reactions(
+    ids: list[int], known: datetime | None = None
+) -> Mapping[int, list[SeenReaction]]:
     """Reactions with their symptoms, in one query: each reaction has a symptom."""
     resolved = ReactionOutcome.objects.current().filter(
+        recorded_by_then(known),
         reaction=OuterRef("reaction"),
         kind__in=[ReactionOutcome.Kind.RESOLVED, ReactionOutcome.Kind.SEQUELAE],
     )
     symptoms = (
-        ReactionSymptom.objects.filter(reaction__session_id__in=ids)
+        ReactionSymptom.objects.filter(
+            recorded_by_then(known, "reaction__"), reaction__session_id__in=ids
+        )
         .select_related("reaction", "reaction__recorded_by")
         .annotate(is_over=Exists(resolved))
         .order_by("reaction__event_time", "reaction_id", "pk")
@@ -915,10 +930,12 @@ FLAG_COLUMNS = [column.attname for column in Flag._meta.concrete_fields]
 EVENT_COLUMNS = [column.attname for column in FlagEvent._meta.concrete_fields]
 
 
-def _flags(ids: list[int]) -> Mapping[int, list[RaisedFlag]]:
+def _flags(
+    ids: list[int], known: datetime | None = None
+) -> Mapping[int, list[RaisedFlag]]:
     """Flags with their events in one query, a join; a save may spend few."""
     rows = (
-        Flag.objects.filter(session_id__in=ids)
+        Flag.objects.filter(recorded_by_then(known), session_id__in=ids)
         .order_by("event_time", "pk", "events__event_time", "events__pk")
         .values_list(
             *FLAG_COLUMNS,
@@ -939,18 +956,21 @@ def _flags(ids: list[int]) -> Mapping[int, list[RaisedFlag]]:
         if columns[EVENT_COLUMNS.index("id")] is not None:
             event = FlagEvent.from_db("default", EVENT_COLUMNS, columns)
             event.by_name = name
-            raised.events.append(event)
+            if known is None or event.recorded_at <= known:
+                raised.events.append(event)
     return grouped
 
 
-def read_course(chart: SessionChart) -> None:
+def read_course(chart: SessionChart, known: datetime | None = None) -> None:
     """Read what was given beside the rate: medicines and vials."""
-    session = chart.session
+    then, session = recorded_by_then(known), chart.session
     chart.medicines = current_rows(
-        GivenMedicine.objects.filter(session=session).select_related("recorded_by")
+        GivenMedicine.objects.filter(then, session=session).select_related(
+            "recorded_by"
+        )
     )
     chart.vials = current_rows(
-        Vial.objects.filter(session=session).select_related("recorded_by", "end")
+        Vial.objects.filter(then, session=session).select_related("recorded_by", "end")
     )
 
 
