@@ -1,4 +1,4 @@
-"""`make bench`: a save and the board under gunicorn, beside bare Django.
+"""`make bench`: Save to flag in Chromium, then saves and boards beside bare Django.
 
 A demo clinic is made in a folder of its own; eight nurses save vital signs and poll the
 board over HTTP, each with a login of their own.
@@ -19,6 +19,8 @@ from http.client import HTTPConnection, HTTPException
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import urlencode
+
+from tests.bench import chair
 
 CLIENTS, SECONDS = 8, 10
 HOST, PORT, BARE_PORT = "127.0.0.1", 8197, 8198
@@ -154,6 +156,7 @@ def main() -> None:
             text=True,
         )
         sessions = [int(word) for word in shown.stdout.split()]
+        chair.measure(environment)
         measure_all(environment, sessions)
 
 

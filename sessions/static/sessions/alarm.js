@@ -69,7 +69,7 @@
   /* ---- Telling ---------------------------------------------------------------------- */
 
   const look = () => {
-    const fresh = [...document.querySelectorAll("[data-alarm]")].filter(({ dataset }) =>
+    const fresh = [...document.querySelectorAll("[data-alarm]:not([data-still] *)")].filter(({ dataset }) =>
       !told.has(dataset.alarm) && !(Date.parse(dataset.at) > now()));
     if (!fresh.length) return;
     fresh.forEach((node) => told.add(node.dataset.alarm));

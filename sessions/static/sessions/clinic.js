@@ -8,6 +8,7 @@
             data-since="ISO"        counts up from it
             data-count="clock"      m:ss in place of whole minutes
      region data-live="30"          a polled region; seconds until it counts as stale
+            data-still              a past moment: its counts stand still
      any    data-updated            "updated 10:58:03", or "NOT UPDATING since 10:58:03"
      form   data-auto-advance       go on when a field is complete
             data-no-guard           no warning when left with typing in it
@@ -54,6 +55,7 @@
     fetch($("link[rel=icon]").href, { method: "HEAD", cache: "no-store" }).then((answer) => {
       correct(answer.headers.get("Date"));
       apart = 0;
+      document.body.dispatchEvent(new Event("visit-due")); // what it shows is old too
       tick();
     }, () => { /* no line: the longer time stands until there is one */ });
   };
@@ -116,7 +118,7 @@
     const stale = root.hasAttribute("data-stale");
     const text = hms(ms);
     if (text) $$("[data-clock]").forEach((node) => write(node, text));
-    for (const node of $$("[data-due], [data-since]")) {
+    for (const node of $$(":is([data-due], [data-since]):not([data-still] *)")) {
       write(node, stale && node.closest("[data-live]") ? "?" : count(node, ms));
     }
   };
