@@ -276,11 +276,10 @@ class VitalsForm(WaitingForm):
                 value=plain(value)
             )
         elif not fahrenheit and Decimal(86) <= value <= Decimal(113):
-            question = _("Did you mean °F? {value} °F is ").format(value=plain(value))
             celsius = (value - 32) * 5 / 9
-            question += _("{celsius} °C. This clinic writes °C.").format(
-                celsius=plain(celsius, 1)
-            )
+            question = _(
+                "Did you mean °F? {value} °F is {celsius} °C. This clinic writes °C."
+            ).format(value=plain(value), celsius=plain(celsius, 1))
         else:
             return True
         self.add_error("temperature", question)
@@ -321,7 +320,7 @@ class VitalsForm(WaitingForm):
             self.add_error(
                 "partial_reason",
                 _("{missing} missing: enter it, or say why.").format(
-                    missing=", ".join(missing)
+                    missing=", ".join(str(label) for label in missing)
                 ),
             )
         elif data.get("partial_reason") == "other" and not data.get("partial_text"):

@@ -1,7 +1,9 @@
 """Hands that count, eyes that check, and a clock that can be moved on."""
 
 import re
+import wsgiref.handlers
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import axe_playwright_python
@@ -29,7 +31,7 @@ WIDER = """() => {
 TELL_VIOLATIONS = """document.addEventListener("securitypolicyviolation",
   (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));"""
 REFUSED = re.compile(r"Failed to load resource.* status of (4\d\d)")
-FAULTS = re.compile(r"ERR_CONNECTION|ERR_EMPTY_RESPONSE")
+FAULTS = re.compile(r"ERR_(CONNECTION|EMPTY_RESPONSE|INTERNET_DISCONNECTED|FAILED)")
 
 
 class Clock:
@@ -40,6 +42,10 @@ class Clock:
         nine = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0)
         self.ahead = nine - real()
         monkeypatch.setattr(timezone, "now", lambda: real() + self.ahead)
+        # Pages learn the time from the head of each answer, too.
+        monkeypatch.setattr(
+            wsgiref.handlers, "format_date_time", lambda _: self._header()
+        )
 
     def go_on(self, minutes: float) -> None:
         self.ahead += timedelta(minutes=minutes)
@@ -47,6 +53,9 @@ class Clock:
     @property
     def now(self) -> datetime:
         return timezone.now()
+
+    def _header(self) -> str:
+        return format_datetime(self.now, usegmt=True)
 
 
 class Hand:

@@ -3,12 +3,10 @@
 from decimal import Decimal
 
 import pytest
-from django.contrib.sessions.models import Session
 from playwright.sync_api import Page, expect
 
 from sessions.models import Flag, GivenMedicine, Stage, VitalSigns
 from sessions.services import rates
-from tests.conftest import PASSWORD
 from tests.factories import visits
 from tests.factories.visits import Morning
 
@@ -71,35 +69,6 @@ def test_without_script_a_set_is_saved_and_its_flag_answered(desk, running, nurs
     page.get_by_role("button", name="Pump shows 0 mL/h").first.click()
     expect(page.locator(".nowbar")).to_contain_text("Paused")
     assert running.fresh().ratechanges.latest("pk").kind == "pause"
-
-
-def test_an_ended_login_keeps_the_typing_and_again_saves_it_once(
-    at_chair, running, nurse, live_server
-):
-    page = at_chair
-    page.watch.may_refuse = {401}
-    type_in(page)
-    Session.objects.all().delete()
-    page.get_by_role("button", name=SAVE).click()
-
-    alert = page.locator("#not-saved").get_by_role("alert")
-    expect(alert).to_contain_text("NOT SAVED")
-    assert typed(page) == SET
-    assert sets() == 0
-
-    with page.context.expect_page() as opened:
-        page.get_by_role("link", name="Sign in, in another tab").click()
-    other = opened.value
-    other.get_by_label("User name").fill(nurse.username)
-    other.get_by_label("Password").fill(PASSWORD)
-    other.get_by_role("button", name="Sign in").click()
-    expect(other.locator("#board")).to_be_visible()
-    page.get_by_role("button", name="Again").click()
-
-    expect(page.locator("#saved-h")).to_contain_text("Saved")
-    expect(page.locator("#not-saved")).to_be_hidden()
-    assert sets() == 1
-    assert VitalSigns.objects.latest("pk").systolic_mmhg == 126
 
 
 def test_a_double_tap_saves_one_set(at_chair):

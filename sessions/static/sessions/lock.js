@@ -31,11 +31,12 @@
       if (!clinic.waiting?.length) { leave(); return false; }
       lock();
       say($("[data-others]", box).textContent);
-      $("[data-others]", box).hidden = $("[data-lose]", box).hidden = false;
+      $("[data-lose]", box).hidden = false;
       return false;
     }
     const token = tokenOf(page);
     $$("[name=csrfmiddlewaretoken]").forEach((field) => { field.value = token; });
+    delete root.dataset.locked;
     document.dispatchEvent(new CustomEvent("clinic:unlocked", { detail: token }));
     return true;
   };
@@ -89,7 +90,7 @@
     delete root.dataset.locked;
     form.reset();
     box.close();
-    for (const part of $$("[data-others], [data-lose], [data-step]", box)) part.hidden = true;
+    for (const part of $$("[data-lose], [data-step]", box)) part.hidden = true;
   };
   clinic.lock = lock;
 

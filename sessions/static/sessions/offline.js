@@ -183,9 +183,8 @@
       const fold = form?.closest("details");
       if (fold) fold.open = true;
     }
-    if (active?.id && document.activeElement === document.body) {
-      document.getElementById(active.id)?.focus({ preventScroll: true });
-    }
+    const same = active.isConnected ? active : document.getElementById(active.id);
+    if (kept && same !== document.body) same?.focus({ preventScroll: true });
   };
   const reason = (html) => {
     const page = new DOMParser().parseFromString(html, "text/html");
@@ -255,7 +254,7 @@
   };
 
   const flush = async () => {
-    if (sending || since || document.documentElement.dataset.locked) return;
+    if (sending || since || "locked" in document.documentElement.dataset) return;
     sending = true;
     for (let entry; (entry = waiting.find((each) => !each.why));) {
       draw();
@@ -306,7 +305,8 @@
   addEventListener("offline", fell);
   addEventListener("online", listen);
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.xhr?.status) { back(); flush(); }
+    // An answer may have been on its way when the line was lost: listen whether it is back.
+    if (event.detail.xhr?.status) (since ? listen : flush)();
   });
   document.addEventListener("htmx:afterSettle", () => { comeBack(); draw(); });
   document.addEventListener("change", draw);
