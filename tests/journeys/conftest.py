@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from sessions.middleware import LAST_SEEN, SECOND_FACTOR, SIGNED_IN_AT
+from sessions.models import Violation
 from tests.conftest import PASSWORD
 from tests.journeys.chromium import FLAGS, browser_path
 from tests.journeys.hands import Clock, Watch, sign_in
@@ -118,6 +119,7 @@ def desk(live_server, new_context, clinic):
 
     yield opened
     faults = [fault for watch in watches for fault in watch.faults]
+    faults += [f"told by a browser: {row}" for row in Violation.objects.values()]
     assert not faults, "\n".join(faults)
 
 
