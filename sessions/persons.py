@@ -427,7 +427,7 @@ def in_words(row: PatientRow) -> str:
         ]
         return ": ".join(filter(None, [row.substance, ", ".join(filter(None, parts))]))
     factor = risk_factors().get(row.key)
-    name = say(factor.label) if factor else row.key.replace("_", " ").capitalize()
+    name = say(factor.label if factor else row.key.replace("_", " ").capitalize())
     answer = f"{name}: {inside(row.get_presence_display())}"
     return f"{answer}, {row.detail}" if row.detail else answer
 

@@ -7,6 +7,7 @@ and citations are never translated.
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,15 @@ MINUTES_AND_SIDES = {"recheck_minutes", "escalates_minutes", "within_hours"} | {
 CALLS = {
     **dict.fromkeys(("_", "_lazy", "gettext", "gettext_lazy", "say", "phrase"), None),
     **dict.fromkeys(("Refused", "Stale", "KeyReused"), None),
-    **dict.fromkeys(("act", "view_of"), None),  # what was done, by its code
     **dict.fromkeys(("ngettext", "ngettext_lazy", "plural"), (1, 2)),
     "counted": (2, 3),
 }
 """Functions that take a text on screen: the first argument, or one and many."""
+DONE = re.compile(
+    r'"((?:access|audit|clinic|flag|infusion|medicine|note|order|patient|protocol|rate'
+    r'|reaction|recall|report|session|staff|vial|vitals)\.[a-z]+(?:-[a-z]+)*)"'
+)
+"""What was done, by its code: said in the list of the audit."""
 SHOWN = {
     "checks.toml": {"text", "why", "clears", "calls_for", "note"},
     "risk_factors.toml": {"label", "changes", "clears"},
@@ -61,7 +66,9 @@ def messages() -> Catalog:
 def _found() -> Iterator[tuple[str, Any]]:
     for path in sorted(APP.rglob("*.py")):
         if "migrations" not in path.parts:
-            yield from _calls(path, path.read_text(encoding="utf-8"))
+            source = path.read_text(encoding="utf-8")
+            yield from _calls(path, source)
+            yield from ((_place(path), code) for code in DONE.findall(source))
     for folder in settings.TEMPLATES[0]["DIRS"]:
         for path in sorted(folder.rglob("*.html")):
             text = templatize(path.read_text(encoding="utf-8"), str(path))

@@ -71,6 +71,12 @@ class Editable:
     value: Any
     choices: tuple[str, ...] = ()
 
+    @property
+    def shown(self) -> Any:
+        """The value as it stands, a choice in words."""
+        is_word = self.kind == CHOICE
+        return inside(_plain_words(self.value.lower())) if is_word else self.value
+
 
 def editables(document: Mapping[str, Any]) -> Iterator[Editable]:
     """Every value that a clinic may choose; published scores are not among them."""
