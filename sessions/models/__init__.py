@@ -38,6 +38,7 @@ from sessions.models.infusions import (
 )
 from sessions.models.medicines import GivenMedicine
 from sessions.models.notes import Note
+from sessions.models.onlookers import Onlooker
 from sessions.models.orders import (
     ORDER_MOVES,
     Basis,
@@ -125,6 +126,7 @@ __all__ = [
     "Login",
     "NotDoneReason",
     "Note",
+    "Onlooker",
     "Order",
     "OrderMedicine",
     "OrderStatus",

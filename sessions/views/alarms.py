@@ -1,28 +1,41 @@
-"""Alarms of the other chairs, in the top bar of a visit."""
+"""Alarms of the other chairs, and who else looks, in the top bar of a visit."""
 
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from sessions.access import ClinicRequest, access
+from sessions.access import ClinicRequest, access, actor
 from sessions.alarms import alarms_of
 from sessions.middleware import POLL
+from sessions.services.onlookers import look
 
 
 @access("view_patient")
 def others(request: ClinicRequest) -> HttpResponse:
-    """Open flags of every chair but the one on the screen; 204 while none changed."""
+    """Open flags of every chair but the one on the screen; 204 while none changed.
+
+    And who else has this visit open: each page that asks here is heard of so (H15).
+    """
     at = timezone.now()
     here = request.GET.get("but", "")
+    known = here.isascii() and here.isdigit() and len(here) <= 10
+    also = look(int(here), by=actor(request)) if known else []
     charts = [
         chart
         for chart in alarms_of(request.clinic, at=at)
         if str(chart.session.pk) != here
     ]
-    shown = "-".join(f"{c.session.pk}.{c.loud_flags[0].flag.pk}" for c in charts)
+    parts = [f"{c.session.pk}.{c.loud_flags[0].flag.pk}" for c in charts]
+    shown = "-".join([*parts, *(f"u{row.user_id}" for row in also)])
     if request.GET.get("shown", "") == shown:
         return HttpResponse(status=204)
-    context = {"alarms": charts, "but": here, "shown": shown, "now": at}
+    context = {
+        "alarms": charts,
+        "also": also,
+        "but": here,
+        "shown": shown,
+        "now": at,
+    }
     return render(request, "components/_alarm.html", context)
 
 

@@ -12,7 +12,7 @@ from tests.conftest import NINE, PRODUCT
 from tests.test_storage import past_its_checks
 
 STATE_OF_SIGN_IN = {"Factor", "Login", "RecoveryCode", "WrongTries"}
-STATE_OF_SERVER = {"Violation"}
+STATE_OF_SERVER = {"Onlooker", "Violation"}
 """Holds no record of care and may be forgotten; the audit tells what happened."""
 only_sqlite = pytest.mark.skipif(
     connection.vendor != "sqlite", reason="REPLACE is SQLite's"
