@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
@@ -251,16 +251,13 @@ def gate(
 
 def _checked(facts: GateFacts, checks: tuple[Check, ...]) -> Iterable[Finding]:
     for check in checks:
-        if check.attested:
-            because = (
-                ""
-                if facts.attested.get(check.key)
-                else say("{words}: not said", words=say(check.text))
-            )
-        else:
+        if not check.attested:
             because = COMPUTED[check.key](facts, check.limit or Decimal(0))
-        if because:
-            yield check.finding(because)
+            if because:
+                yield check.finding(because)
+        elif not facts.attested.get(check.key):
+            because = say("{words}: not said", words=say(check.text))
+            yield replace(check.finding(because), missing=(check.key,))
 
 
 def _risks(facts: GateFacts, factors: tuple[RiskFactor, ...]) -> Iterable[Finding]:
@@ -293,6 +290,7 @@ def _answered(facts: GateFacts, questions: tuple[Question, ...]) -> Iterable[Fin
             + (say("Not answered") if unasked else say("Yes")),
             calls_for=say(question.calls_for),
             source=question.source,
+            missing=(question.key,) if unasked else (),
             clears=say("an answer") if unasked else say(question.clears),
             series=question.key,
             holds_start=unasked or question.gate == HARD,

@@ -281,7 +281,7 @@ def _hold_of(prepared: "Preparation", finding: Finding) -> Hold | None:
         return None
     if key == "line" and prepared.line is None:
         return None
-    unanswered = finding.because.endswith(("Not answered", ": not said"))
+    unanswered = bool(finding.missing)
     if prepared.screening is None and unanswered and _item(key) == "checks":
         return None  # said once: the checks are not attested
     if key == "vials_recorded" and not prepared.vials:

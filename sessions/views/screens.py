@@ -33,11 +33,11 @@ from sessions.models import (
     ResumeReason,
     Stage,
 )
+from sessions.rules.findings import NOT_DONE
 from sessions.rules.language import say
 from sessions.rules.monitoring import RECHECK_MINUTES, Owed
 from sessions.rules.quantities import plain, shown
 from sessions.rules.running import reduced
-from sessions.services.assessments import NOT_DONE
 from sessions.services.rates import lower_rungs, step_held
 from sessions.services.records import rate_at
 
@@ -328,8 +328,8 @@ def _step_cell(chart: SessionChart) -> dict[str, Any]:
     )
     held = step_held(chart, with_set_now=True)
     due = running.step_due_at
-    if held.startswith("Held "):
-        return {"title": title, "value": _("Held"), "sub": held[5:].rstrip(".")}
+    if chart.loud_flags or chart.rechecks:
+        return {"title": title, "value": _("Held"), "sub": held.rstrip(".")}
     if due is not None and due > chart.at:
         sub = _("from {time}, if tolerated").format(time=_clock(chart, due))
         return {"title": title, "due": due, "unit": "min", "sub": sub}
