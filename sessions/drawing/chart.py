@@ -519,7 +519,7 @@ def _short(flag) -> str:
     """`systolic −24`, or the rule where no single value stands behind the flag."""
     for found in flag.findings:
         for value in found["values"]:
-            return f"{value['label'].lower()} {value['change'] or value['now']}"
+            return f"{inside(value['label'])} {value['change'] or value['now']}"
     return inside(flag.get_action_display())
 
 

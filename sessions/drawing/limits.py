@@ -16,6 +16,7 @@ from sessions.charts import SessionChart, vital_set
 from sessions.drawing.temperatures import shown
 from sessions.models import FlagAction
 from sessions.rules.findings import Action
+from sessions.rules.language import inside
 from sessions.rules.quantities import plain
 from sessions.rules.thresholds import Compare, Condition, Person, Phase, Side
 
@@ -119,6 +120,6 @@ def edge_words(chart: SessionChart, measure: str, edges: list[Edge]) -> list[str
             continue
         warm = measure == "temperature_c"
         value = plain(shown(chart, edge.value), 1) if warm else plain(edge.value)
-        called = FlagAction(edge.action.value).label.lower()
+        called = inside(FlagAction(edge.action.value).label)
         said.append(f"{'≥' if edge.upper else '≤'} {value} {called}")
     return [f"{NAMES[measure]} {', '.join(said)}"] if said else []

@@ -33,10 +33,10 @@ from sessions.services.patients import (
 IMPORTER = "FHIR import"
 KINDS = {"weight": Weight, "height": Height, "allergy": Allergy, "risk": RiskFactor}
 WORDS = {
-    "patient": ("patient", "patients"),
-    "weight": ("weight", "weights"),
-    "height": ("height", "heights"),
-    "allergy": ("allergy", "allergies"),
+    "patient": (_lazy("patient"), _lazy("patients")),
+    "weight": (_lazy("weight"), _lazy("weights")),
+    "height": (_lazy("height"), _lazy("heights")),
+    "allergy": (_lazy("allergy"), _lazy("allergies")),
     "risk": (_lazy("risk factor"), _lazy("risk factors")),
 }
 
@@ -75,7 +75,7 @@ def _counted(counts: Counter[str]) -> str:
         for kind, (one, many) in WORDS.items()
         if counts[kind]
     ]
-    return ", ".join(words) or "nothing"
+    return ", ".join(words) or _("nothing")
 
 
 def importer_of(clinic: Clinic, *, at: datetime) -> User:

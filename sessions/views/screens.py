@@ -508,7 +508,7 @@ def _path(
     return [
         (
             _("Act"),
-            _("by {time}").format(time=_clock(chart, by)) if by else "now",
+            _("by {time}").format(time=_clock(chart, by)) if by else _("now"),
             given,
         ),
         (
