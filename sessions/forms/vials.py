@@ -78,12 +78,12 @@ def read_barcode(text: str) -> Scan:
             _("The product number's check digit is wrong. Scan it again.")
         )
     missing = [
-        word for ai, word in (("10", "lot"), ("17", "expiry")) if ai not in found
+        word for ai, word in (("10", _("lot")), ("17", _("expiry"))) if ai not in found
     ]
     if missing:
         raise BarcodeError(
-            _("This code holds no {missing}. Type what the label says below.").format(
-                missing=" and no ".join(missing)
+            _("This code does not hold: {missing}. Type what the label says.").format(
+                missing=", ".join(missing)
             )
         )
     expiry = found["17"].date

@@ -145,7 +145,7 @@ def _row(label: str, hits: int, of: int, *, is_total: bool = False) -> Row:
         values["rate"] = per_100(found.share)
         values["low"], values["high"] = per_100(found.low), per_100(found.high)
     is_small = of < SMALL
-    compared = "small" if is_total else _("small, not ranked")
+    compared = _("small") if is_total else _("small, not ranked")
     return Row(
         label=label,
         values=values,

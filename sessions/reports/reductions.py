@@ -167,7 +167,7 @@ def _row(label: str, calls: list[Call], *, is_total: bool = False) -> Row:
         ):
             values[key] = rounded(value or Fraction(0), places=1)
     is_small = len(times) < SMALL
-    note = "small" if is_total else _("small, not ranked")
+    note = _("small") if is_total else _("small, not ranked")
     return Row(
         label=label,
         values=values,

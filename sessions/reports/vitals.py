@@ -158,7 +158,7 @@ def _row(label: str, tally: Mapping[Any, int], *, is_total: bool = False) -> Row
             part = wilson(number, of)
             values[key] = per_100(part.share) if part else None
     is_small = of < SMALL
-    note = "small" if is_total else _("small, not ranked")
+    note = _("small") if is_total else _("small, not ranked")
     return Row(
         label=label,
         values=values,

@@ -244,8 +244,10 @@ class Indication:
     def status_of(self, product_key: str) -> str:
         """`labelled`, `off-label` or `investigational` for one product."""
         if any(product_key in regimen.labelled_products for regimen in self.regimens):
-            return "labelled"
-        return "investigational" if self.investigational else "off-label"
+            return phrase("labelled")
+        if self.investigational:
+            return phrase("investigational")
+        return phrase("off-label")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

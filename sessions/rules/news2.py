@@ -164,7 +164,7 @@ def news2(
     if age_years < chart.age_from:
         return News2Refused(reason=say("under {age_from}", age_from=chart.age_from))
     if pregnant:
-        return News2Refused(reason="pregnancy")
+        return News2Refused(reason=say("pregnancy"))
     needed = PARTS.values()
     missing = tuple(
         name for name in needed if vitals is None or getattr(vitals, name) is None

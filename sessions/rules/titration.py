@@ -331,7 +331,7 @@ def _indication_warnings(
             say(
                 "{name} is {status} for {brand}.",
                 name=say(indication.name),
-                status=status,
+                status=say(status),
                 brand=product.brand,
             ),
             indication.regimens[0].source,

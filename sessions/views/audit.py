@@ -46,7 +46,7 @@ def export(request, write: Callable[[Table], HttpResponse] = Table.csv):
         name=f"audit-{local:%Y-%m-%d}",
         about=[
             (_("Report"), _("Audit")),
-            (_("Filters"), form.query or "none"),
+            (_("Filters"), form.query or _("none")),
             (
                 _("Times"),
                 _("in UTC; days of the filters begin at midnight in {zone}").format(
@@ -91,7 +91,7 @@ def readable(detail: dict, prefix: str = "") -> list[tuple[str, str]]:
 
 def _word(value) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     if isinstance(value, list):
         return ", ".join(_word(part) for part in value)
     return "–" if value in ("", None) else str(value)

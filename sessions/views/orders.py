@@ -695,7 +695,7 @@ def _written(value: Any) -> str:
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     return plain(value) if isinstance(value, Decimal) else str(value)
 
 

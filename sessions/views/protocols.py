@@ -23,7 +23,7 @@ from sessions.forms.protocols import (
     words_of,
 )
 from sessions.models import ProtocolEvent, ProtocolVersion
-from sessions.rules.language import inside, say
+from sessions.rules.language import inside, phrase, say
 from sessions.rules.policy import MonitoringPolicy
 from sessions.rules.thresholds import Phase, Threshold
 from sessions.rules.words import for_whom, threshold_words
@@ -50,11 +50,13 @@ def version_in_reach(request, pk: int) -> ProtocolVersion:
 
 
 def state_of(version: ProtocolVersion) -> str:
-    """Draft, in force or retired, in one word for screens."""
+    """`draft`, `in force` or `retired`, said where it is shown."""
     kinds = {event.kind for event in version.events.all()}
     if ProtocolEvent.Kind.RETIRED in kinds:
-        return "retired"
-    return _("in force") if ProtocolEvent.Kind.APPROVED in kinds else "draft"
+        return phrase("retired")
+    if ProtocolEvent.Kind.APPROVED in kinds:
+        return phrase("in force")
+    return phrase("draft")
 
 
 @access("view_catalogue")
