@@ -34,10 +34,10 @@ class JoinedFinder(finders.BaseFinder):
         return []
 
     def find(self, path, find_all=False, **kwargs):
-        found = str(join(path)) if path in settings.JOINED else None
-        if find_all:
-            return [found] if found else []
-        return found
+        if path not in settings.JOINED:
+            return []
+        place = str(join(path))
+        return [place] if find_all else place
 
     def list(self, ignore_patterns):
         for name in settings.JOINED:
