@@ -7,11 +7,10 @@
 (() => {
   "use strict";
   const { clinic } = window;
-  const box = document.getElementById("lock");
+  const { $, $$ } = clinic;
+  const box = $("#lock");
   const root = document.documentElement;
   const me = document.body.dataset.user;
-  const $ = (selector, from = document) => from.querySelector(selector);
-  const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
   const parsed = async (answer) => new DOMParser().parseFromString(await answer.text(), "text/html");
   const home = $("#lock form")?.dataset.home;
   const tokenOf = (page) => $("[name=csrfmiddlewaretoken]", page)?.value;
@@ -26,7 +25,7 @@
   // Whose page would this be now? Mine: the fresh form token goes into every form.
   const take = (page) => {
     const who = page.body.dataset.user;
-    if (!who) return false;
+    if (!who) { if (box) lock(); return false; }
     if (who !== me) {
       if (!clinic.waiting?.length) { leave(); return false; }
       lock();

@@ -8,92 +8,80 @@
      td      data-of="pulse"      in the row of a waiting set: the fields it shows */
 (() => {
   "use strict";
-  const { now, say, hms, words, correct } = window.clinic;
-  const bar = document.getElementById("offline");
+  const { $, $$, now, say, hms, words, correct } = window.clinic;
+  const bar = $("#offline");
   if (!bar) return;
-  const $ = (selector, from = document) => from.querySelector(selector);
-  const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
-  const waiting = [];
-  let since = 0; // when the line was lost; 0 while there is one
-  let fault = ""; // why the server did not take what waits
+  const waiting = window.clinic.waiting = [];
+  // When the line was lost, 0 while there is one; why the server took nothing.
+  let since = 0;
+  let fault = "";
   let sending = false;
   let tries = 0;
   let timer = 0;
   const clock = (ms) => hms(ms).slice(0, 5);
+  const left = () => waiting.filter((entry) => !entry.why);
+  const refused = () => waiting.filter((entry) => entry.why);
+  const guards = (form) => !form.hasAttribute("data-no-guard");
 
   /* ---- What is shown ---------------------------------------------------------------- */
 
   const counted = (n) => (n === 1 ? words().waitsOne : words().waitsMany.replace("%n", n));
-  const button = (text, press) => {
-    const made = document.createElement("button");
-    made.type = "button";
-    made.className = "btn";
-    made.textContent = text;
-    made.addEventListener("click", press);
-    return made;
+  const made = (tag, text, press) => {
+    const node = document.createElement(tag);
+    node.textContent = text;
+    if (press) Object.assign(node, { type: "button", className: "btn", onclick: press });
+    return node;
   };
-  const line = (strong, text, ...buttons) => {
-    const made = document.createElement("p");
-    const bold = document.createElement("b");
-    bold.textContent = strong;
-    made.append(bold, text);
-    return [made, ...buttons];
+  const line = (strong, text) => {
+    const node = made("p", text);
+    node.prepend(made("b", strong));
+    return node;
   };
   const row = (entry) => {
-    const made = $("#waiting-row").content.firstElementChild.cloneNode(true);
-    $("th", made).textContent = clock(entry.at);
-    const cells = $$("[data-of]", made);
-    if (entry.body.has("systolic_mmhg")) {
-      for (const cell of cells) {
-        cell.textContent = cell.dataset.of.split(" ")
-          .map((name) => entry.body.get(name) || "–").join("/");
-      }
-    } else {
-      cells.slice(1).forEach((cell) => cell.remove());
-      cells[0].colSpan = cells.length;
-      cells[0].textContent = entry.words;
+    const node = $("#waiting-row").content.firstElementChild.cloneNode(true);
+    const cells = $$("[data-of]", node);
+    $("th", node).textContent = clock(entry.at);
+    for (const cell of cells) {
+      cell.textContent = cell.dataset.of.split(" ").map((name) => entry.body.get(name) || "–").join("/");
     }
-    if (entry.why) $("[data-how]", made).textContent = words().notSaved;
-    return made;
+    if (!entry.body.has("pulse")) {
+      cells.splice(1).forEach((cell) => cell.remove());
+      Object.assign(cells[0], { colSpan: 5, className: "l", textContent: entry.words });
+    }
+    if (entry.why) $("b", node).textContent = words().notSaved;
+    return node;
   };
 
   let drawn = "";
   const draw = () => {
-    const left = waiting.filter((entry) => !entry.why).length;
+    const word = words();
+    const n = left().length;
     const shown = [];
-    if (since) {
-      const said = left ? `, ${counted(left)}` : "";
-      shown.push(...line(`${words().offline} ${clock(since)}`, `${said}. ${words().noRaise}`));
-    } else if (left) {
-      shown.push(...line(`${words().notSaved}: `, `${counted(left)}. ${fault || words().sending}`));
-    }
-    for (const entry of waiting.filter((each) => each.why)) {
+    if (since) shown.push(line(`${word.offline} ${clock(since)}`, `${n ? `, ${counted(n)}` : ""}. ${word.noRaise}`));
+    else if (n) shown.push(line(`${word.notSaved}: `, `${counted(n)}. ${fault || word.sending}`));
+    for (const entry of refused()) {
       const text = `${entry.words}, ${clock(entry.at)}. ${entry.why}`;
-      shown.push(...line(`${words().notSaved}: `, entry.form ? `${text} ${words().comesBack}` : text,
-        ...(entry.form ? [] : [button(words().sendAgain, () => again(entry))]),
-        button(words().leaveOut, () => { drop(entry); draw(); })));
+      shown.push(line(`${word.notSaved}: `, entry.back ? `${text} ${word.comesBack}` : text));
+      if (!entry.back) shown.push(made("button", word.sendAgain, () => again(entry)));
+      shown.push(made("button", word.leaveOut, () => { drop(entry); draw(); }));
     }
-    bar.hidden = !shown.length;
-    bar.classList.toggle("mild", !waiting.length);
     const text = shown.map((node) => node.textContent).join();
     if (text !== drawn) bar.replaceChildren(...shown);
     drawn = text;
+    bar.hidden = !text;
+    bar.classList.toggle("mild", !waiting.length);
     bar.style.insetBlockStart = `${$(".banner")?.offsetHeight ?? 0}px`;
 
     $$("tr[data-waiting]").forEach((old) => old.remove());
-    const table = $("#visit-evidence tbody");
-    for (const entry of table ? waiting : []) table.prepend(row(entry));
+    $("#visit-evidence tbody")?.prepend(...waiting.map(row).reverse());
     for (const save of $$("[data-saves]")) {
-      if (since && !save.kept) {
-        save.kept = [...save.childNodes];
-        save.replaceChildren(words().whenBack);
-      } else if (!since && save.kept) {
-        save.replaceChildren(...save.kept);
-        delete save.kept;
-      }
+      if (since) save.kept ??= [...save.childNodes];
+      if (save.kept) save.replaceChildren(...(since ? [word.whenBack] : save.kept));
+      if (!since) delete save.kept;
     }
     for (const raise of $$("[data-raises]")) raise.disabled = Boolean(since);
-    for (const act of $$("form[data-waits][data-no-guard]:not([hx-include]) [type=submit]")) {
+    // An act that waits is not pressed a second time; a set or a reaction is another one.
+    for (const act of $$("[data-waits][data-no-guard]:not([hx-include]) [type=submit]")) {
       const held = waiting.some((entry) => entry.path === act.form.getAttribute("action"));
       if (held || act.held) act.disabled = act.held = held;
     }
@@ -103,10 +91,6 @@
 
   /* ---- Kept ------------------------------------------------------------------------- */
 
-  const newKey = () => crypto.randomUUID?.()
-    ?? "10000000-1000-4000-8000-100000000000".replace(/[018]/g,
-      (c) => (c ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (c / 4)))).toString(16));
-
   // The form is free for the next entry: what was typed is in the entry now.
   const clear = (form) => {
     $$("[popover]:popover-open").forEach((open) => open.hidePopover());
@@ -114,21 +98,19 @@
     form.reset();
     $$("input.box, textarea", form).forEach((box) => { box.value = ""; });
     $$("[name=pressed_at], .errors, [name=confirmed]", form).forEach((old) => old.remove());
-    if (form.elements.submission_key) form.elements.submission_key.value = newKey();
-    if (form.id.startsWith("reaction")) {
-      $("#chips-form").reset();
-      if (form.id === "reaction-form") form.parentElement.hidden = true;
-    }
+    form.elements.submission_key.value = crypto.randomUUID();
+    if (form.id.startsWith("reaction")) $("#chips-form").reset();
+    if (form.id === "reaction-form") form.parentElement.hidden = true;
   };
   const keep = (form, target, values, at) => {
-    const body = new URLSearchParams();
-    for (const [name, value] of values.entries()) body.append(name, value);
-    if (waiting.some((entry) => entry.body.get("submission_key") === body.get("submission_key"))) return;
+    const body = new URLSearchParams([...values.entries()]);
+    const key = body.get("submission_key");
+    if (waiting.some((entry) => entry.body.get("submission_key") === key)) return;
     if (!body.get("pressed_at")) body.set("pressed_at", `${new Date(at).toISOString().slice(0, 19)}Z`);
     waiting.push({
       at: Date.parse(body.get("pressed_at")), body, target: `#${target.id}`,
       path: form.getAttribute("action"), words: form.dataset.waits,
-      form: form.id.startsWith("reaction") || !form.hasAttribute("data-no-guard"),
+      form: guards(form) || form.id === "reaction-offline",
     });
     clear(form);
     draw();
@@ -138,17 +120,15 @@
 
   // Pressed without a line, or behind what still waits: it takes its place in the order.
   document.addEventListener("htmx:confirm", (event) => {
-    const { elt, target, verb, triggeringEvent } = event.detail;
+    const { elt, target, triggeringEvent } = event.detail;
     const form = elt.closest("form[data-waits]");
-    if (event.defaultPrevented || verb === "get" || !form || triggeringEvent?.type !== "submit") return;
-    if (!since && !waiting.some((entry) => !entry.why)) return;
+    if (event.defaultPrevented || !form || triggeringEvent?.type !== "submit") return;
+    if (!since && !left().length) return;
     event.preventDefault();
-    if (!form.hasAttribute("data-no-guard") && form.id === "vitals-form" && !("dirty" in form.dataset)) return;
+    if (form.id === "vitals-form" && !("dirty" in form.dataset)) return;
     keep(form, target, window.htmx.values(elt, "post"), now());
   });
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    event.detail.xhr.pressed = now();
-  });
+  document.addEventListener("htmx:beforeRequest", (event) => { event.detail.xhr.pressed = now(); });
 
   // A request that brought no answer, or met the end of the login.
   document.addEventListener("clinic:unsent", (event) => {
@@ -156,18 +136,13 @@
     const cut = code === 0 || code === "timeout";
     if ((!cut && code !== 401) || elt.matches("[data-live]")) return;
     if (cut) fell();
-    const form = elt.closest("form[data-waits]");
-    const pressed = xhr.clinic?.wrote;
-    if (form && pressed) keep(form, target, requestConfig.formData, xhr.pressed);
-    if ((form && pressed) || (cut && !pressed)) event.preventDefault();
+    const form = xhr.clinic?.wrote && elt.closest("form[data-waits]");
+    if (form) keep(form, target, requestConfig.formData, xhr.pressed);
+    if (form || (cut && !xhr.clinic?.wrote)) event.preventDefault();
   });
 
   /* ---- Sent ------------------------------------------------------------------------- */
 
-  const post = (entry) => fetch(entry.path, {
-    method: "POST", body: entry.body, redirect: "manual", signal: AbortSignal.timeout(15000),
-    headers: { "HX-Request": "true", "HX-Target": entry.target.slice(1), Waited: "1" },
-  });
   const isTyping = (entry) => Boolean($(`${entry.target} form[data-dirty]`));
 
   // Swaps an answer in; what is being typed meanwhile keeps its values and the cursor.
@@ -177,19 +152,16 @@
     const kept = typed || status === 200;
     window.htmx.swap(entry.target, kept ? html.replace(/\sautofocus(?=[\s=>/])/g, "") : html,
       { swapStyle: "outerHTML" }, { eventInfo: { xhr: { status } } });
-    if (typed) {
-      const form = $(`${entry.target} form[data-waits]`);
-      if (form) form.dataset.dirty = "";
-      const fold = form?.closest("details");
-      if (fold) fold.open = true;
-    }
+    const form = typed && $(`${entry.target} form[data-waits]`);
+    if (form) form.dataset.dirty = "";
+    if (form) form.closest("details")?.setAttribute("open", "");
     const same = active.isConnected ? active : document.getElementById(active.id);
     if (kept && same !== document.body) same?.focus({ preventScroll: true });
   };
   const reason = (html) => {
     const page = new DOMParser().parseFromString(html, "text/html");
-    const said = $("[data-notice], .notsaved, .ask, .errors, .err", page)?.textContent ?? "";
-    return said.replace(/\s+/g, " ").replace(/^[^:]*NOT SAVED:? */i, "").trim();
+    const said = $("[data-notice], .notsaved, .ask, .errors", page)?.textContent ?? "";
+    return said.replace(/\s+/g, " ").replace(/^[^:]*NOT SAVED:? */, "").trim();
   };
 
   // True: go on with the next one.
@@ -197,56 +169,58 @@
     let answer;
     let html;
     try {
-      answer = await post(entry);
+      answer = await fetch(entry.path, {
+        method: "POST", body: entry.body, signal: AbortSignal.timeout(15000),
+        headers: { "HX-Request": "true", "HX-Target": entry.target.slice(1), Waited: "1" },
+      });
       html = await answer.text();
     } catch {
       fell();
       return false;
     }
-    correct(answer.headers.get("Date"));
-    const { status } = answer;
-    if (status === 401 || status === 403) {
-      const token = status === 403 && !entry.refused && await window.clinic.sameUser();
-      if (status === 401) window.clinic.lock();
-      if (!token) return false;
-      entry.refused = true;
-      return send(entry);
-    }
-    if (status >= 500 || status === 429) {
-      fault = words()[`e${status}`] ?? words().e500;
+    const { status, headers } = answer;
+    correct(headers.get("Date"));
+    if (status === 401) {
+      window.clinic.lock();
       return false;
     }
-    fault = "";
-    if (status === 200) {
-      drop(entry);
-      show(entry, status, html);
-      // An own act counts the visit's version up by one; anybody else's does not pass.
-      const version = $("[name=version]")?.value;
-      for (const { body, tried } of waiting) {
-        if (!tried && Number(body.get("version")) + 1 === Number(version)) body.set("version", version);
+    fault = status >= 500 || status === 429 ? words()[`e${status}`] ?? words().e500 : "";
+    if (fault) return false;
+    if (status !== 200) {
+      entry.why = reason(html) || words()[`e${status}`] || `${words().e500} (${status})`;
+      say(`${words().notSaved}: ${entry.words}. ${entry.why}`);
+      if (status !== 409 && status !== 422) return true;
+      if (entry.form) entry.back = () => show(entry, status, html);
+      else {
+        show(entry, status, html);
+        $("#visit-now [data-notice]")?.parentElement.remove();
       }
-      const told = answer.headers.get("HX-Trigger");
-      if (told) Object.keys(JSON.parse(told)).forEach((name) => window.htmx.trigger(document.body, name));
-      say(`${words().savedLate}: ${entry.words} ${clock(entry.at)}`);
+      comeBack();
       return true;
     }
-    entry.why = reason(html) || words()[`e${status}`] || `${words().e500} (${status})`;
-    entry.answer = { status, html };
-    if (!entry.form && (status === 409 || status === 422)) show(entry, status, html);
-    comeBack();
-    say(`${words().notSaved}: ${entry.words}. ${entry.why}`);
+    drop(entry);
+    show(entry, status, html);
+    // An own act counts the visit's version up by one; anybody else's does not pass.
+    const version = $("[name=version]")?.value;
+    for (const { body, tried } of waiting) {
+      if (!tried && Number(body.get("version")) + 1 === Number(version)) body.set("version", version);
+    }
+    for (const name of Object.keys(JSON.parse(headers.get("HX-Trigger") ?? "{}"))) {
+      window.htmx.trigger(document.body, name);
+    }
+    say(`${words().savedLate}: ${entry.words} ${clock(entry.at)}`);
     return true;
   };
   // What was refused goes back into its form, with its reason, when nothing is typed there.
   const comeBack = () => {
-    for (const entry of waiting.filter((each) => each.why && each.form)) {
-      const { status, html } = entry.answer;
-      if ((status !== 422 && status !== 409) || isTyping(entry)) continue;
+    for (const entry of waiting.filter((each) => each.back && !isTyping(each))) {
       drop(entry);
-      show(entry, status, html);
+      entry.back();
     }
   };
-  const again = (entry) => {
+  // Somebody has seen what stands now, and says that it is to be sent all the same.
+  const again = async (entry) => {
+    if (!(await window.clinic.sameUser())) return;
     const version = $("[name=version]")?.value;
     if (version && entry.body.has("version")) entry.body.set("version", version);
     delete entry.why;
@@ -256,7 +230,7 @@
   const flush = async () => {
     if (sending || since || "locked" in document.documentElement.dataset) return;
     sending = true;
-    for (let entry; (entry = waiting.find((each) => !each.why));) {
+    for (let entry; (entry = left()[0]);) {
       draw();
       const goOn = await send(entry);
       entry.tried = true;
@@ -275,20 +249,13 @@
     tries += 1;
   };
   const fell = () => {
-    if (!since) { since = now(); tries = 0; draw(); say(bar.textContent); }
-    wait(listen);
-  };
-  const back = () => {
-    if (!since) return;
-    since = 0;
-    tries = 0;
-    clearTimeout(timer);
-    draw();
-    say(words().online);
-    flush();
-    if ($("#chips-form :checked") && $("#visit-reaction")?.hidden) {
-      window.htmx.trigger("#chips-form", "change");
+    if (!since) {
+      since = now();
+      tries = 0;
+      draw();
+      say(bar.textContent);
     }
+    wait(listen);
   };
   // The head of a file: it asks nothing of the record and keeps no login alive.
   const listen = async () => {
@@ -297,23 +264,33 @@
         method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(5000),
       });
       correct(answer.headers.get("Date"));
-      back();
     } catch {
       wait(listen);
+      return;
+    }
+    if (!since) return;
+    since = tries = 0;
+    clearTimeout(timer);
+    draw();
+    say(words().online);
+    flush();
+    // The protocol can be asked again about what was tapped meanwhile.
+    if ($("#chips-form :checked") && $("#visit-reaction")?.hidden) {
+      window.htmx.trigger("#chips-form", "change");
     }
   };
   addEventListener("offline", fell);
   addEventListener("online", listen);
+  // An answer may have been on its way when the line was lost: listen whether it is back.
   document.addEventListener("htmx:afterRequest", (event) => {
-    // An answer may have been on its way when the line was lost: listen whether it is back.
     if (event.detail.xhr?.status) (since ? listen : flush)();
   });
   document.addEventListener("htmx:afterSettle", () => { comeBack(); draw(); });
   document.addEventListener("change", draw);
+  addEventListener("resize", draw);
   document.addEventListener("clinic:unlocked", (event) => {
     for (const { body } of waiting) body.set("csrfmiddlewaretoken", event.detail);
     flush();
   });
   addEventListener("beforeunload", (event) => { if (waiting.length) event.preventDefault(); });
-  window.clinic.waiting = waiting;
 })();
