@@ -414,6 +414,6 @@
   const box = list && document.activeElement === document.body && onward(list);
   if (box?.matches?.("input.box")) box.focus();
 
-  window.clinic = { now, say, words, hms, correct };
+  window.clinic = { $, $$, now, say, words, hms, correct };
   tick();
 })();
