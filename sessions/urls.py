@@ -24,6 +24,7 @@ from sessions.views import (
     reactions,
     recalls,
     records,
+    replay,
     reports,
     sign_ins,
     staff,
@@ -171,6 +172,7 @@ urlpatterns = [
     path("infusions/<int:pk>/discharge/", finish.discharge, name="infusion-discharge"),
     path("infusions/<int:pk>/record/", records.show, name="infusion-record"),
     path("infusions/<int:pk>/record/pdf/", records.as_pdf, name="infusion-record-pdf"),
+    path("infusions/<int:pk>/replay/", replay.show, name="infusion-replay"),
     path("infusions/<int:pk>/sheet/", downtime.sheet, name="infusion-sheet"),
     path("infusions/<int:pk>/error/", finish.error, name="infusion-error"),
     # infusions: the session page

@@ -17,6 +17,7 @@ BELOW = {
     "persons": MEMORY | {"persons"},
     "drawing": MEMORY | {"charts", "drawing"},
     "paper": {"paper"},
+    "replay": MEMORY | {"charts", "replay"},
     "bedsides": MEMORY | {"charts", "drawing", "bedsides"},
     "services": MEMORY | {"charts", "bedsides", "paper", "services"},
     "forms": MEMORY | {"forms", "roles"},

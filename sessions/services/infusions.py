@@ -236,20 +236,50 @@ def check_in(
     return header
 
 
+TAKEN_OVER, ASSIGNED = "infusion.take-over", "infusion.assign-nurse"
+"""Acts that give a visit another nurse; their audit rows say who it was before."""
+
+
 def take_over(
     *, session: InfusionSession, by: Actor, seen_version: int | None = None
 ) -> InfusionSession:
     """Whoever is signed in becomes the nurse of this visit, in one tap (H2)."""
-    with act("infusion.take-over", by=by, patient=session.patient) as done:
+    return _hand_over(TAKEN_OVER, session, by.user, by=by, seen_version=seen_version)
+
+
+def assign_nurse(
+    *,
+    session: InfusionSession,
+    nurse: User,
+    by: Actor,
+    seen_version: int | None = None,
+) -> InfusionSession:
+    """The charge nurse gives a visit, planned or in a chair, to a nurse (H2)."""
+    if nurse.clinic_id != session.clinic_id or not nurse.may("chart"):
+        raise Refused("Choose a nurse of this clinic.", field="nurse")
+    return _hand_over(ASSIGNED, session, nurse, by=by, seen_version=seen_version)
+
+
+def _hand_over(
+    action: str,
+    session: InfusionSession,
+    nurse: User,
+    *,
+    by: Actor,
+    seen_version: int | None,
+) -> InfusionSession:
+    with act(action, by=by, patient=session.patient) as done:
         header = locked(session, seen_version, by=by)
         if header.stage not in (Stage.PLANNED, *IN_A_CHAIR):
             raise Refused("This visit is over.")
-        if header.nurse_id == by.user.pk:
-            raise Refused("You are the nurse of this visit already.")
+        if header.nurse_id == nurse.pk:
+            if nurse == by.user:
+                raise Refused("You are the nurse of this visit already.")
+            raise Refused("{name} is the nurse of this visit.", name=nurse.name)
         before = header.nurse_id
-        header.nurse = by.user
+        header.nurse = nurse
         _save(header, "nurse")
-        done.on(header, before=before)
+        done.on(header, before=before, nurse=nurse.pk)
     return header
 
 
@@ -819,8 +849,8 @@ def move(
     if to not in STAGE_MOVES[before]:
         raise Refused(
             "A visit that is {label} cannot become {label2}.",
-            label=before.label.lower(),
-            label2=to.label.lower(),
+            label=inside(before.label),
+            label2=inside(to.label),
         )
     header.stage = to
     try:

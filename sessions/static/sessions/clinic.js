@@ -12,6 +12,7 @@
      any    data-updated            "updated 10:58:03", or "NOT UPDATING since 10:58:03"
      form   data-auto-advance       go on when a field is complete
             data-no-guard           no warning when left with typing in it
+            data-downloads          answered by a file: the page stays, and so its buttons
      input  data-max, data-places   greatest value and decimals, for auto-advance
             data-whole="pattern"    what it holds when it is complete, likewise
             data-enter="submit"     Enter sends the form from this field
@@ -128,11 +129,27 @@
   // A page taken from the browser's memory shows old values: fetch it anew.
   addEventListener("pageshow", (event) => (event.persisted ? location.reload() : tick()));
 
-  // While a finger is on the board, nothing under it may move to another patient.
+  // While a finger is on the board, or keys walk over it, nothing there moves to another
+  // patient. What moved just before a press was not yet seen: that press counts for nothing.
   let held = 0;
+  let moved = 0;
+  let blind = false;
+  const shape = (region) => $$("a, button", region)
+    .map((each) => each.id || each.getAttribute("href") || each.textContent.trim()).join();
   document.addEventListener("pointerdown", (event) => {
-    if (event.target.closest("[data-live]")) held = Date.now() + 60000;
+    const region = event.target.closest("[data-live]");
+    blind = Boolean(region) && Date.now() - moved < 500;
+    if (region) held = Date.now() + 60000;
   });
+  document.addEventListener("keydown", (event) => {
+    blind = false;
+    if (event.target.closest?.("[data-live]")) held = Math.max(held, Date.now() + 3000);
+  });
+  document.addEventListener("click", (event) => {
+    if (!blind || !event.target.closest("[data-live]")) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }, true);
   for (const end of ["pointerup", "pointercancel"]) {
     document.addEventListener(end, () => { if (held) held = Date.now() + 400; });
   }
@@ -194,7 +211,7 @@
   // Plain forms, without htmx: the second press is refused, the first one goes out.
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (event.defaultPrevented || form.matches("[hx-post], [hx-get], [data-hx-post]")) return;
+    if (event.defaultPrevented || form.matches("[hx-post], [hx-get], [data-downloads]")) return;
     const press = event.submitter;
     if (press?.matches("[hx-post], [hx-get]")) return;
     if (flights.has(form)) { event.preventDefault(); return; }
@@ -235,6 +252,7 @@
     }
     $("a", box).hidden = code !== 401 && code !== 403;
     $("[data-again]", box).hidden = code === 409 || code === 404;
+    $("[data-anew]", box).hidden = code !== 409;
     $$("[popover]:popover-open").forEach((open) => open.hidePopover());
     box.hidden = false;
     box.style.insetBlockStart = `${$(".banner")?.offsetHeight ?? 0}px`; // under the patient
@@ -244,10 +262,50 @@
   document.addEventListener("htmx:sendError", (event) => notSaved(event, 0));
   document.addEventListener("htmx:timeout", (event) => notSaved(event, "timeout"));
 
+  // Somebody else was faster: the page is drawn anew around what was typed. The typing
+  // is put back into its form; a field that holds another value now says so beside it.
+  const anew = async () => {
+    const answer = await fetch(location.href, { credentials: "same-origin" });
+    const text = (await answer.text()).replace(/\sautofocus(?=[\s=>/])/g, "");
+    const page = new DOMParser().parseFromString(text, "text/html");
+    if (!answer.ok || page.body.dataset.user !== document.body.dataset.user) return;
+    const mine = $$("form[data-dirty]").map((form) => [
+      form.id, form.getAttribute("action"), [...new FormData(form)],
+    ]);
+    const banner = $(".banner", page);
+    if (banner) $(".banner")?.replaceWith(document.importNode(banner, true));
+    window.htmx.swap("#main", text, { swapStyle: "outerHTML" }, { select: "#main" });
+    for (const [id, action, values] of mine) {
+      const form = $$("form").find((each) => (id ? each.id === id : each.getAttribute("action") === action));
+      if (!form) continue;
+      form.dataset.dirty = "";
+      form.closest("details")?.setAttribute("open", "");
+      $$("[type=checkbox]", form).forEach((box) => { box.checked = false; });
+      for (const [name, value] of values) putBack(form, name, value);
+    }
+    $("[data-anew]").hidden = true;
+    tick();
+  };
+  const putBack = (form, name, value) => {
+    for (const field of form.querySelectorAll(`[name="${CSS.escape(name)}"]`)) {
+      if (/^(hidden|password|file|submit)$/.test(field.type)) continue;
+      if (/^(radio|checkbox)$/.test(field.type)) { field.checked ||= field.value === value; continue; }
+      const before = field.selectedOptions?.[0]?.textContent ?? field.value;
+      if (field.value === value) continue;
+      field.value = value;
+      if (!before) continue;
+      const line = document.createElement("span");
+      line.className = "is-now small";
+      line.textContent = `${words().isNow} ${before}`;
+      field.after(line);
+    }
+  };
+
   document.addEventListener("click", async (event) => {
     const box = event.target.closest("#not-saved");
     if (!box) return;
     if (event.target.closest("[data-dismiss]")) { box.hidden = true; return; }
+    if (event.target.closest("[data-anew]")) { anew().catch(() => {}); return; }
     if (!event.target.closest("[data-again]") || !last) return;
     const { elt, button, code } = last;
     if (!elt.isConnected) { box.hidden = true; return; }
@@ -293,7 +351,7 @@
     const target = event.detail.target;
     const active = document.activeElement;
     const inside = active === document.body ? event.detail.xhr.clinic?.inside : target?.contains(active);
-    before = { polled, active, inside, id: target?.id };
+    before = { polled, active, inside, id: target?.id, shape: polled && shape(target) };
   });
   // Down the list before Start: what is done leads into the box of what comes next. Only
   // into a box: a second Enter must never press a button that attests something.
@@ -313,9 +371,10 @@
     }
     // Parts swapped beside the target settle first; they take no focus.
     if (!before || (before.id && document.getElementById(before.id) && target.id !== before.id)) return;
-    const { polled, active, inside } = before;
+    const { polled, active, inside, shape: was } = before;
     before = null;
     if (polled) {
+      if (shape(target) !== was) moved = Date.now();
       const same = active?.isConnected ? active : active?.id && document.getElementById(active.id);
       if (same && same !== document.activeElement) same.focus({ preventScroll: true });
     } else if (inside && document.activeElement === document.body && target.isConnected) {
