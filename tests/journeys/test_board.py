@@ -1,6 +1,7 @@
 """The board in a browser: live by polling, and honest when it is not."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from django.conf import settings
 from django.db import connection
 from playwright.sync_api import expect
 
+from tests.factories import visits
 from tests.factories.visits import Morning
+from tests.journeys import stories
 from tests.journeys.hands import sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -63,6 +66,97 @@ def test_an_unchanged_board_is_not_swapped_and_a_save_elsewhere_shows(
 
     expect(card).to_have_attribute("data-state", "flag-medium", timeout=6500)
     expect(card).to_contain_text("Systolic")
+
+
+@pytest.fixture
+def two_chairs(running, cast) -> tuple[Morning, Morning]:
+    """The second patient stands below the first, until something happens to them."""
+    at = running.at
+    other = Morning(at=at, **cast)
+    other.patient = visits.patient_known(
+        cast["nurse"], at, mrn="7700002", family_name="Featherstonehaugh"
+    )
+    other.order = visits.active_order(
+        other.patient,
+        prescriber=cast["prescriber"],
+        pharmacist=cast["pharmacist"],
+        at=at,
+    )
+    other.visit = visits.checked_in(
+        other.order,
+        charge_nurse=cast["charge_nurse"],
+        nurse=cast["nurse"],
+        at=at,
+        chair="02",
+    )
+    other.started()
+    for morning in (running, other):
+        stories.save_set(morning, after=39)
+    return running, other
+
+
+def order_of(page) -> list[str]:
+    return page.locator(".card .go").evaluate_all("(all) => all.map((a) => a.id)")
+
+
+def poll(page) -> None:
+    """Ask for the board now, not in five seconds."""
+    with page.expect_response(is_poll):
+        page.evaluate("document.body.dispatchEvent(new Event('visit-due'))")
+    page.wait_for_timeout(150)
+
+
+def test_nothing_moves_under_a_finger_or_under_keys(desk, two_chairs, colleague):
+    above, below = (f"card-{morning.visit.pk}" for morning in two_chairs)
+    page = desk(colleague)
+    page.goto("/board/")
+    assert order_of(page) == [above, below]
+    page.locator(f"#{above}").hover()
+    page.mouse.down()
+    stories.save_set(two_chairs[1], after=40, reading=stories.FALL)
+    poll(page)
+
+    assert order_of(page) == [above, below]
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(rf"/infusions/{two_chairs[0].visit.pk}/$"))
+
+    page.goto("/board/")
+    assert order_of(page) == [below, above]
+    page.locator(f"#{below}").focus()
+    page.keyboard.press("Shift")
+    stories.save_set(two_chairs[0], after=41, reading=stories.FALL)
+    poll(page)
+    assert order_of(page) == [below, above]
+    page.wait_for_timeout(3000)
+    poll(page)
+    assert len(order_of(page)) == 2
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(rf"/infusions/{two_chairs[1].visit.pk}/$"))
+
+
+def test_a_press_on_what_moved_that_very_moment_opens_nobody(
+    desk, two_chairs, colleague
+):
+    page = desk(colleague)
+    page.goto("/board/")
+    page.evaluate(
+        """() => document.addEventListener("htmx:afterSettle", () => {
+          const first = document.querySelector(".card .go");
+          for (const kind of ["pointerdown", "pointerup"]) {
+            first.dispatchEvent(new PointerEvent(kind, {bubbles: true}));
+          }
+          first.click();
+          window.pressed = first.id;
+        })"""
+    )
+    stories.save_set(two_chairs[1], after=40, reading=stories.FALL)
+    poll(page)
+
+    assert page.evaluate("window.pressed") == f"card-{two_chairs[1].visit.pk}"
+    expect(page).to_have_url(re.compile("/board/$"))
+    page.wait_for_timeout(500)
+    page.locator(f"#card-{two_chairs[1].visit.pk}").click()
+    expect(page).to_have_url(re.compile(rf"/infusions/{two_chairs[1].visit.pk}/$"))
 
 
 @contextmanager

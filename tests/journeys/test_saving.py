@@ -3,12 +3,15 @@
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from sessions.models import Flag, GivenMedicine, Stage, VitalSigns
 from sessions.services import rates
+from sessions.services.clinics import change_chair
 from tests.factories import visits
 from tests.factories.visits import Morning
+from tests.journeys.stories import by
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -94,11 +97,12 @@ def test_a_double_tap_without_script_saves_one_set(desk, running, nurse):
 
 
 def test_the_slower_of_two_nurses_sees_both_rates_and_keeps_the_typing(
-    at_chair, running, colleague
+    at_chair, running, colleague, clock
 ):
     page = at_chair
     page.watch.may_refuse = {409}
     type_in(page)
+    clock.go_on(minutes=2)
     rates.pause(
         session=running.fresh(),
         by=running.by(colleague, after=41),
@@ -114,6 +118,45 @@ def test_the_slower_of_two_nurses_sees_both_rates_and_keeps_the_typing(
     assert typed(page) == SET
     assert sets() == 0
     assert running.fresh().ratechanges.latest("pk").kind == "pause"
+
+    page.get_by_role("button", name="Show how it is now").click()
+
+    expect(page.locator(".nowbar")).to_contain_text("Paused")
+    assert typed(page) == SET
+    assert "dirty" in page.locator("#vitals-form").evaluate("(f) => ({...f.dataset})")
+    page.locator("#vitals-form").get_by_role("button", name=SAVE).click()
+    expect(page.locator("#saved-h")).to_contain_text("Saved")
+    expect(page.locator("#not-saved")).to_be_hidden()
+    assert VitalSigns.objects.latest("pk").systolic_mmhg == 126
+
+
+def test_the_slower_of_two_editors_sees_both_values_at_their_field(
+    desk, clinic, admin, colleague
+):
+    chair = clinic.chairs.first()
+    page = desk(admin)
+    page.watch.may_refuse = {409}
+    page.goto(f"/settings/chairs/{chair.pk}/")
+    page.get_by_label("Name", exact=True).fill("Bay 3")
+    change_chair(
+        chair=chair,
+        name="Bay 2",
+        active=True,
+        seen=clinic.version,
+        by=by(colleague, timezone.now()),
+    )
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#not-saved")).to_contain_text("NOT SAVED")
+
+    page.get_by_role("button", name="Show how it is now").click()
+
+    expect(page.locator(".is-now")).to_have_text("now: Bay 2")
+    expect(page.locator("h1")).to_have_text("Chair Bay 2")
+    assert page.get_by_label("Name", exact=True).input_value() == "Bay 3"
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#messages")).to_contain_text("Chair Bay 3 saved.")
+    chair.refresh_from_db()
+    assert chair.name == "Bay 3"
 
 
 def test_impossible_values_come_back_with_every_other_one(at_chair):
