@@ -201,7 +201,7 @@ class MomentField(_TypedField):
         back = first.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
         if back != moment:
             raise ValidationError(_("The clock skipped this time. Choose another."))
-        options = " or ".join(
+        options = _(" or ").join(
             f"{choice:%Y-%m-%dT%H:%M%z} ({word})"
             for choice, word in ((first, "first"), (second, "second"))
         )

@@ -31,7 +31,7 @@ from sessions.reports.scope import (
     left_out,
     rate_changes,
 )
-from sessions.rules.language import inside
+from sessions.rules.language import inside, say
 from sessions.rules.statistics import per_100, wilson
 
 SMALL = 50
@@ -334,7 +334,7 @@ def _sentence(scope: ReactionScope, total: Row):
 
 
 def _grade_words(grade: str) -> str:
-    words = inside(Grade(grade).label)
+    words = say(grade)
     return words if grade == GRADES[-1] else _("{grade} or worse").format(grade=words)
 
 

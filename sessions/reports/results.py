@@ -149,7 +149,7 @@ def cell(row: Row, column: Column) -> Cell:
     values = [row.values.get(key) for key in column.keys]
     if any(value is None for value in values):
         return Cell(MISSING, column.is_main)
-    return Cell(" to ".join(written(value) for value in values), column.is_main)
+    return Cell(_(" to ").join(written(value) for value in values), column.is_main)
 
 
 def ranked(rows: Sequence[Row], key: str) -> tuple[Row, ...]:

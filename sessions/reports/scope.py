@@ -24,25 +24,8 @@ from sessions.models import (
     Start,
 )
 from sessions.reports.results import counted
+from sessions.rules.language import MONTHS, day_words, say
 
-MONTHS = (
-    *(
-        _lazy("Jan"),
-        _lazy("Feb"),
-        _lazy("Mar"),
-        _lazy("Apr"),
-        _lazy("May"),
-        _lazy("Jun"),
-    ),
-    *(
-        _lazy("Jul"),
-        _lazy("Aug"),
-        _lazy("Sep"),
-        _lazy("Oct"),
-        _lazy("Nov"),
-        _lazy("Dec"),
-    ),
-)
 OVER = (RateKind.STOP, RateKind.END)
 DOWN = (RateKind.REDUCE, RateKind.PAUSE, RateKind.STOP)
 FIRST_OR_LATER = {
@@ -81,7 +64,9 @@ class Scope:
     @property
     def days(self) -> str:
         """`1 Nov 2025 to 31 Oct 2026`."""
-        return _("{first} to {last}").format(first=day(self.first), last=day(self.last))
+        return _("{first} to {last}").format(
+            first=day_words(self.first), last=day_words(self.last)
+        )
 
     @property
     def zones(self) -> str:
@@ -91,7 +76,7 @@ class Scope:
         while moment < self.until:
             names.setdefault(moment.astimezone(self.clinic.zone).tzname() or "UTC")
             moment += timedelta(days=1)
-        return " and ".join(names)
+        return _(" and ").join(names)
 
     def started(self, prefix: str = "") -> Q:
         """Visits that count: started in the period, not in error, and as filtered."""
@@ -113,10 +98,6 @@ class Scope:
 def midnight(day: date, clinic: Clinic) -> datetime:
     """When a day begins in the clinic's zone; a day may have 23 or 25 hours."""
     return datetime.combine(day, time(), tzinfo=clinic.zone).astimezone(UTC)
-
-
-def day(value: date) -> str:
-    return f"{value.day} {MONTHS[value.month - 1]} {value.year}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +268,7 @@ def group_of(infusion: Infusion, by: str, clinic: Clinic) -> Group:
         return Group(place, FIRST_OR_LATER.get(infusion.experience, _("Not recorded")))
     if by == "month":
         year, month = infusion.month(clinic)
-        return Group((year, month), f"{MONTHS[month - 1]} {year}")
+        return Group((year, month), f"{say(MONTHS[month - 1])} {year}")
     raise ValueError(f"no report is grouped by {by}")
 
 

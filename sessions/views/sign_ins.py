@@ -96,7 +96,7 @@ def sign_out(request):
     sign_ins.signed_out(by=actor(request), login_pk=request.session.get(LOGIN))
     logout(request)
     response = redirect(settings.LOGOUT_REDIRECT_URL)
-    response["Clear-Site-Data"] = _('"cache", "storage"')
+    response["Clear-Site-Data"] = '"cache", "storage"'
     return response
 
 

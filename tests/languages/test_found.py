@@ -19,7 +19,7 @@ PYTHON = sorted(
 
 SAME_EVERYWHERE = {
     *("mL", "h", "kg", "g", "mg", "min", "mmHg", "L", "dL", "cm", "m", "s", "d"),
-    *("IVIG", "Clinic", "NEWS2", "NEWS", "SpO", "BMI", "MRN", "Rx", "RN", "IV", "K"),
+    *("IVIG", "NEWS2", "NEWS", "SpO", "BMI", "MRN", "Rx", "RN", "IV", "K"),
     *("GS1", "DataMatrix", "FHIR", "JSON", "CSV", "PDF", "UTC", "VIP", "SHA", "S", "v"),
     *("x", "R", "i", "n", "q", "MedDRA", "CTCAE", "XLSX", "SpO₂", "m²", "C", "F"),
 }
@@ -32,13 +32,14 @@ HIDDEN = re.compile(
     re.DOTALL,
 )
 LITERAL = re.compile(
-    r"""(?:\|default(?:_if_none)?:|\b(?:words|details|hint|summary|title|yes|legend|unit|name)=)
-    "([A-Z][a-z][^"]*|[a-z]+\ [^"]*|days|weeks)" """.strip(),
+    r"""(?:\|default(?:_if_none)?:|\b(?:words|details|hint|summary|title|yes|legend|unit|name|total_word)=)
+    "([A-Z][a-z][^"]*|[a-z]+\ [^"]*|days|weeks|acts)" """.strip(),
     re.VERBOSE,
 )
 
 
 def words_of(text: str) -> set[str]:
+    text = text.replace("IVIG Clinic", "")
     return set(re.findall(r"[^\W\d_]+\d?", text)) - SAME_EVERYWHERE
 
 
