@@ -6,6 +6,7 @@ value that is missing is written as a dash, never as zero.
 """
 
 import math
+import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -259,7 +260,9 @@ def surname(patient: Any) -> str:
     """The name as the banner writes it: `OKONKWO-FEATHERSTONEHAUGH, Adaeze Marie`."""
     if not patient:
         return MISSING
-    return f"{patient.family_name.upper()}, {patient.given_names}"
+    # The capital of ß is a letter of its own; two of S would be another name.
+    capitals = patient.family_name.replace("ß", "ẞ").upper()
+    return _isolated(f"{capitals}, {patient.given_names}")
 
 
 @register.filter
@@ -267,7 +270,14 @@ def card_name(patient: Any) -> str:
     """The name as a card writes it: `Okonkwo-Featherstonehaugh, Adaeze Marie`."""
     if not patient:
         return MISSING
-    return f"{patient.family_name}, {patient.given_names}"
+    return _isolated(f"{patient.family_name}, {patient.given_names}")
+
+
+def _isolated(name: str) -> str:
+    """A name written from right to left, kept from turning what stands beside it."""
+    if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name):
+        return f"\u2068{name}\u2069"
+    return name
 
 
 @register.filter
