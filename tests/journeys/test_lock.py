@@ -82,6 +82,7 @@ def test_somebody_else_finds_an_empty_form_and_nothing_of_hers_is_saved(
     assert acts.count() == 1  # her baseline of the morning
 
 
+@pytest.mark.soak
 def test_a_set_pressed_after_the_login_ended_is_saved_by_the_password(page, nurse):
     type_in(page)
     Session.objects.all().delete()
@@ -113,6 +114,7 @@ def test_what_she_pressed_is_never_sent_under_another_name(page, nurse, colleagu
     assert sets() == 1
 
 
+@pytest.mark.soak
 def test_the_lock_ends_the_login_in_every_tab(page, nurse, running):
     page.get_by_role("button", name="account").click()
     page.get_by_role("button", name="Lock").click()
@@ -126,6 +128,7 @@ def test_the_lock_ends_the_login_in_every_tab(page, nurse, running):
     expect(lock(page)).to_be_hidden()
 
 
+@pytest.mark.soak
 def test_what_polls_keeps_no_login_alive_and_use_in_one_tab_keeps_the_other_open(
     page, clock, nurse, running
 ):
@@ -143,6 +146,7 @@ def test_what_polls_keeps_no_login_alive_and_use_in_one_tab_keeps_the_other_open
     assert Session.objects.count() == 0
 
 
+@pytest.mark.soak
 def test_a_tablet_that_slept_is_locked_when_it_wakes(page, clock):
     type_in(page)
     clock.go_on(60)
@@ -151,18 +155,3 @@ def test_a_tablet_that_slept_is_locked_when_it_wakes(page, clock):
 
     expect(lock(page)).to_be_visible()
     assert typed(page) == SET
-
-
-def test_going_back_shows_what_is_so_now_and_never_another_form(page, running, nurse):
-    type_in(page)
-    page.get_by_role("button", name=SAVE).click()
-    expect(page.locator("#saved-h")).to_contain_text("Saved")
-    page.goto("/board/")
-
-    page.go_back()
-
-    expect(page.get_by_role("region", name="Every set")).to_contain_text("126/77")
-    assert typed(page) == ("",) * 6
-    page.get_by_role("button", name="Save").first.click()
-    page.wait_for_load_state("networkidle")
-    assert sets() == 1

@@ -82,6 +82,16 @@ def test_a_set_pressed_in_a_cut_of_five_minutes_is_one_row_of_its_time(
     expect(waiting(page)).to_contain_text("waiting, not saved yet")
     assert typed(page) == ("",) * 6
     assert sets() == 0
+    stored = page.evaluate(
+        "() => JSON.stringify([{...localStorage, ...sessionStorage}])"
+    )
+    assert "systolic" not in stored
+    assert "submission_key" not in stored
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_role("link", name="Board").click()
+    page.wait_for_timeout(200)
+    assert asked == ["beforeunload"]
     line.go_on(minutes=5)
     line.mend()
 
@@ -95,6 +105,7 @@ def test_a_set_pressed_in_a_cut_of_five_minutes_is_one_row_of_its_time(
     assert page.get_by_text("late entry,").count() == 0
 
 
+@pytest.mark.soak
 def test_after_twenty_minutes_the_password_is_asked_and_it_is_a_late_entry(page, line):
     page.watch.may_refuse = {401}
     line.cut()
@@ -156,6 +167,7 @@ def test_an_answer_that_was_lost_after_the_save_is_found_again(page):
     assert (lost, sets()) == ([200], 1)
 
 
+@pytest.mark.soak
 def test_a_server_that_hangs_is_given_up_and_asked_again(page, line):
     hung = []
 
@@ -197,6 +209,7 @@ def test_what_is_refused_on_arrival_comes_back_with_its_reason_and_time(
     assert abs(event - pressed) < timedelta(seconds=4)
 
 
+@pytest.mark.soak
 def test_a_refused_entry_does_not_push_away_what_is_being_typed(page, line):
     page.watch.may_refuse = {422}
     line.cut()
@@ -241,6 +254,7 @@ def test_the_loser_of_a_race_over_minutes_sees_both_and_decides(
     assert row.recorded_at - row.event_time > timedelta(minutes=4)
 
 
+@pytest.mark.soak
 def test_a_pause_that_lost_to_a_later_one_is_shown_until_it_is_left_out(
     page, line, running, colleague
 ):
@@ -264,6 +278,7 @@ def test_a_pause_that_lost_to_a_later_one_is_shown_until_it_is_left_out(
     assert changes() == ["start", "pause"]
 
 
+@pytest.mark.soak
 def test_without_a_line_no_rate_goes_up_but_every_one_comes_down(page, line):
     expect(page.locator("[data-raises]").first).to_be_enabled()
     line.cut()
@@ -276,6 +291,7 @@ def test_without_a_line_no_rate_goes_up_but_every_one_comes_down(page, line):
     expect(page.locator(".nowbar")).to_contain_text("Paused")
 
 
+@pytest.mark.soak
 def test_a_flag_is_answered_without_a_line(page, line, clock):
     type_in(page, ("104", *SET[1:]))
     page.get_by_role("button", name=SAVE).click()
@@ -294,6 +310,7 @@ def test_a_flag_is_answered_without_a_line(page, line, clock):
     assert changes() == ["start", "pause"]
 
 
+@pytest.mark.soak
 def test_a_reaction_is_kept_without_the_protocols_advice(page, line, clock):
     line.cut()
     page.locator("#chips-form label.pick, #chips-form .chip label").first.click()
@@ -308,23 +325,3 @@ def test_a_reaction_is_kept_without_the_protocols_advice(page, line, clock):
     expect(page.locator(".nowbar")).to_contain_text("Paused")
     row = Reaction.objects.get()
     assert row.recorded_at - row.event_time > timedelta(minutes=4, seconds=50)
-
-
-def test_leaving_while_something_waits_is_asked_about(page, line, running):
-    line.cut()
-    type_in(page)
-    page.get_by_role("button", name=BACK).first.click()
-    asked = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
-
-    page.get_by_role("link", name="Board").click()
-
-    page.wait_for_timeout(200)
-    assert asked == ["beforeunload"]
-    stored = page.evaluate(
-        "() => JSON.stringify([{...localStorage, ...sessionStorage}])"
-    )
-    assert "systolic" not in stored
-    assert "submission_key" not in stored
-    line.mend()
-    expect(page.locator("#saved-h")).to_contain_text("Saved")
