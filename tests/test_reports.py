@@ -10,10 +10,11 @@ import pytest
 
 from sessions.charts import chart_of, for_charts
 from sessions.models import Clinic, InfusionSession, Stage
-from sessions.reports import reactions, reductions, vitals
+from sessions.reports import flags, reactions, reductions, vitals
 from sessions.reports.drawing import ROWS_DRAWN, picture
 from sessions.reports.results import plain_text
 from sessions.rules.owed import OwedState
+from sessions.rules.statistics import per_100
 from tests.conftest import make_user
 from tests.factories.reports import WHEN, Ward
 
@@ -573,3 +574,99 @@ def test_the_report_says_by_which_protocol_the_sets_were_owed(ward):
 
     assert label in words["Owed"]
     assert "at most 5 minutes" in words["On time"]
+
+
+# Flags and overrides
+
+
+def count_flags(clinic, **given):
+    return flags.count(scope_of(flags.FlagScope, clinic, **({"by": "rule"} | given)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_overrides_are_what_an_independent_recount_finds(ward, seed):
+    chance = random.Random(seed)
+    truth: dict[str, list[int]] = {}
+    for number in range(8):
+        session = ward.infusion(WHEN + timedelta(days=number))
+        for minute in range(5, 5 + chance.randint(0, 4)):
+            rule = chance.choice(["V-09", "V-24", "R-01"])
+            fate = chance.choice(["acted", "kept", "open"])
+            flag = ward.flag(session, minute, rule=rule)
+            if fate == "acted":
+                ward.answered(flag, minute + 1)
+            if fate == "kept":
+                ward.event(flag, minute + 1, "overridden")
+            if chance.random() < 0.5:
+                ward.event(flag, minute + 2, "seen_again")
+            for label in (rule, "All flags"):
+                row = truth.setdefault(label, [0, 0, 0, 0])
+                row[0] += 1
+                row[["acted", "kept", "open"].index(fate) + 1] += 1
+        ward.end(session, 120)
+
+    report = count_flags(ward.clinic)
+
+    found = table(report, "of", "acted", "hits", "open")
+    assert found == {label: tuple(row) for label, row in truth.items()}
+    assert report.total.values["burden"] == per_100(Fraction(truth["All flags"][0], 8))
+
+
+@pytest.mark.parametrize(
+    ("kept", "of", "judged"),
+    [(45, 50, False), (46, 50, True), (49, 49, False), (91, 100, True)],
+)
+def test_a_rule_overridden_in_more_than_nine_of_ten_of_fifty_goes_to_review(
+    kept, of, judged
+):
+    assert flags.for_review(kept, of) is judged
+
+
+def test_a_rule_for_review_is_named_in_headline_sentence_and_row(ward):
+    session = ward.infusion()
+    for minute in range(50):
+        flag = ward.flag(session, minute, rule="V-24", action="observe")
+        ward.event(flag, minute, "overridden")
+        if minute < 49:
+            ward.event(ward.flag(session, minute, rule="V-09"), minute, "overridden")
+    ward.flag(session, 60, rule="V-10", action="stop", priority="high")
+
+    report = count_flags(ward.clinic)
+
+    assert report.headline == "1 rule for review"
+    assert plain_text(report.sentence).endswith("For review: V-24.")
+    notes = {row.label: row.note for row in report.rows}
+    assert notes["V-24"] == "for review"
+    assert notes["V-09"] == notes["V-10"] == "small, not ranked"
+    assert notes["All flags"] == ""
+    by_product = count_flags(ward.clinic, by="product")
+    assert by_product.headline == "99.0 % overridden"
+    assert [row.note for row in by_product.rows] == ["", ""]
+    assert picture(report).kind == "forest"
+
+
+def test_a_check_done_by_hand_is_no_override_and_what_was_taken_back_is_left_out(ward):
+    session = ward.infusion()
+    by_hand = ward.flag(session, 10, rule="CHECK-NOT-DONE", action="observe")
+    ward.event(by_hand, 11, "overridden")
+    ward.event(ward.flag(session, 12), 13, "closed")
+    answered = ward.flag(session, 14, rule="V-09")
+    ward.answered(answered, 15)
+    ward.event(answered, 16, "closed")
+
+    report = count_flags(ward.clinic)
+
+    assert table(report, "of", "acted", "hits")["All flags"] == (2, 2, 0)
+    assert report.left_out == ("1 flag whose cause was corrected or taken back",)
+
+
+def test_flags_can_be_asked_for_by_what_they_called_for(ward):
+    session = ward.infusion()
+    ward.flag(session, 10, action="stop", priority="high")
+    ward.flag(session, 12, action="observe", priority="low")
+
+    both = count_flags(ward.clinic, by="action")
+    stops = count_flags(ward.clinic, by="action", action="stop")
+
+    assert [row.label for row in both.groups] == ["Observe", "Stop, call"]
+    assert [row.label for row in stops.groups] == ["Stop, call"]

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.fields import DayField
-from sessions.models import Clinic, Grade
+from sessions.models import Clinic, FlagAction, Grade
 
 PERIODS = {
     "12": _lazy("Last 12 full months"),
@@ -179,6 +179,14 @@ class ReductionForm(ReportForm):
 
 class VitalsForm(ReportForm):
     pass
+
+
+class FlagsForm(ReportForm):
+    action = forms.ChoiceField(
+        label=_lazy("Called for"),
+        required=False,
+        choices=[("", _lazy("Every act")), *FlagAction.choices],
+    )
 
 
 def months_before(month: date, count: int) -> date:

@@ -10,6 +10,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import NamedTuple
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.reports.results import Report, Row, Value, written
 
@@ -117,10 +118,27 @@ def _drawn(report: Report) -> tuple[list[Row], str]:
 
 FOREST = ("rate", "low", "high", "hits", "of")
 TIMES = ("median", "median", "p90", "answered", "of")
+FORESTS = {
+    "reactions": (
+        _lazy(
+            "Infusions with a reaction, per 100. Bar: 95 % interval "
+            "(Wilson). Dotted line: all, {total}."
+        ),
+        _lazy("Dashed bar and open mark: under 50 infusions, small."),
+    ),
+    "flags": (
+        _lazy(
+            "Flags overridden, in per cent. Bar: 95 % interval "
+            "(Wilson). Dotted line: all, {total}."
+        ),
+        _lazy("Dashed bar and open mark: under 50 flags, small."),
+    ),
+}
+"""What stands under a forest, by report."""
 
 
 def _marks(report: Report, rows: list[Row], words: str) -> Picture:
-    is_forest = report.key == "reactions"
+    is_forest = report.key in FORESTS
     point, low, high, part, whole = FOREST if is_forest else TIMES
     ends = [_number(row.values.get(high)) for row in rows if not row.is_small]
     points = [_number(row.values.get(point)) for row in rows]
@@ -149,13 +167,7 @@ def _marks(report: Report, rows: list[Row], words: str) -> Picture:
     total = report.total.values.get(point) if report.total else None
     notes = [words] if words else []
     if is_forest:
-        notes += [
-            _(
-                "Infusions with a reaction, per 100. Bar: 95 % interval "
-                "(Wilson). Dotted line: all, {total}."
-            ).format(total=written(total)),
-            _("Dashed bar and open mark: under 50 infusions, small."),
-        ]
+        notes += [words.format(total=written(total)) for words in FORESTS[report.key]]
     else:
         notes += [
             _(

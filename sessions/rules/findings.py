@@ -13,6 +13,9 @@ from sessions.rules.language import phrase
 from sessions.rules.quantities import plain
 from sessions.rules.sources import Source
 
+NOT_DONE = "CHECK-NOT-DONE"
+"""The rule of the flag that stands for a check which could not run (SAFETY I15)."""
+
 
 class Priority(Enum):
     """How loudly a flag speaks: high interrupts, medium stays, low is listed."""

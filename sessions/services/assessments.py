@@ -18,7 +18,7 @@ from sessions.charts import SessionChart, vital_set
 from sessions.models import Stage, VitalSigns
 from sessions.rules.assessment import Chart, assess, lot_findings
 from sessions.rules.findings import Action, Finding, Severity, Value
-from sessions.rules.language import say
+from sessions.rules.language import inside, say
 from sessions.rules.news2 import News2, News2Refused
 from sessions.rules.policy import Policy
 from sessions.rules.reactions import Symptom
@@ -29,8 +29,6 @@ logger = logging.getLogger(__name__)
 
 REACTION_SERIES = ("reaction ", "timing ")
 LOT_SERIES = "new lot "
-NOT_DONE = "CHECK-NOT-DONE"
-"""The rule of the flag that stands for a check which could not run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +153,7 @@ def escalated(
         head,
         action=action,
         because=f"{because}: {head.because}",
-        calls_for=f"{ESCALATED_WORDS[action]}; {because.lower()}",
+        calls_for=f"{ESCALATED_WORDS[action]}; {inside(because)}",
         restarts=action is Action.PAUSE,
         source=chart.policy.monitoring.reactions.recurrence.source,
     )

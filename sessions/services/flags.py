@@ -20,14 +20,13 @@ from sessions.models import (
     Reaction,
     VitalSigns,
 )
-from sessions.rules.findings import Action
+from sessions.rules.findings import NOT_DONE, Action
 from sessions.rules.monitoring import RECHECK_MINUTES, span
 from sessions.rules.quantities import plain
 from sessions.rules.running import per_kg
 from sessions.services import rates
 from sessions.services.acts import Actor, Refused, act
 from sessions.services.assessments import (
-    NOT_DONE,
     REACTION_SERIES,
     Judgement,
     escalated,
@@ -457,9 +456,9 @@ def _open(chart: SessionChart, flag_id: int) -> RaisedFlag:
         raise Refused("That flag is not of this visit.")
     if not raised.is_open:
         who = getattr(raised.answer, "by_name", "") if raised.answer else ""
-        raise Refused(
-            "This flag was answered already{value}.", value=" by " + who if who else ""
-        )
+        if who:
+            raise Refused("This flag was answered already by {who}.", who=who)
+        raise Refused("This flag was answered already.")
     return raised
 
 

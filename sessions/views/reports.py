@@ -12,8 +12,14 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.access import ClinicRequest, access, actor
 from sessions.exports import Table
-from sessions.forms.reports import ReactionForm, ReductionForm, ReportForm, VitalsForm
-from sessions.reports import reactions, reductions, vitals
+from sessions.forms.reports import (
+    FlagsForm,
+    ReactionForm,
+    ReductionForm,
+    ReportForm,
+    VitalsForm,
+)
+from sessions.reports import flags, reactions, reductions, vitals
 from sessions.reports.drawing import Picture, picture
 from sessions.reports.results import Report, plain_text
 from sessions.reports.scope import Scope, known_filters
@@ -72,6 +78,18 @@ KINDS = {
             scope=vitals.VitalsScope,
             groupings=vitals.GROUPINGS,
             count=vitals.count,
+        ),
+        Kind(
+            key="flags",
+            title=_lazy("Flags and overrides"),
+            answers=_lazy(
+                "How many flags each rule raised, how many were acted on and "
+                "how many overridden, and which rules go to review."
+            ),
+            form=FlagsForm,
+            scope=flags.FlagScope,
+            groupings=flags.GROUPINGS,
+            count=flags.count,
         ),
     )
 }
@@ -179,7 +197,7 @@ def _file(request: ClinicRequest, scope: Scope, report: Report) -> Table:
         ),
         *scope.chosen,
         (_("Found"), plain_text(report.sentence) if report.is_found else _("0 match")),
-        (_("Left out"), "; ".join(report.left_out) or "nothing"),
+        (_("Left out"), "; ".join(report.left_out) or _("nothing")),
         *report.definitions,
         (_("Caution"), report.caution),
     ]

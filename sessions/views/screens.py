@@ -38,6 +38,7 @@ from sessions.rules.language import say
 from sessions.rules.monitoring import RECHECK_MINUTES, Owed
 from sessions.rules.quantities import plain, shown
 from sessions.rules.running import reduced
+from sessions.services.notes import standing_note
 from sessions.services.rates import lower_rungs, step_held
 from sessions.services.records import rate_at
 
@@ -174,6 +175,7 @@ def full_screen(
     return context | {
         "banner": banner(chart),
         "drawing": draw(chart),
+        "note": standing_note(chart.session),
         "chips": chips({}),
         "more": all_chips({}),
         "target": None,

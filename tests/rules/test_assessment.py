@@ -1,5 +1,6 @@
 """The engine against the published rows: by hand, by a second engine, at every edge."""
 
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from sessions.catalogue.default_protocol import default_document, default_policy
 from sessions.catalogue.reactions import vocabulary
-from sessions.rules.assessment import assess
+from sessions.rules.assessment import Assessment, assess
 from sessions.rules.findings import Action, Severity
 from sessions.rules.policy import Policy
 from sessions.rules.reactions import Symptom, UnknownReaction
@@ -25,7 +26,7 @@ from tests.rules.cast import (
     symptoms,
     vitals,
 )
-from tests.rules.oracle import REACTION_ACTIONS, expected_action
+from tests.rules.oracle import REACTION_ACTIONS, SCALE, expected_action
 
 BY_HAND = [
     # baseline, now, facts, action: typed from the published rows, three values an edge
@@ -672,14 +673,40 @@ def charts(draw):
     }
 
 
-@settings(
-    max_examples=1500,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+GENERATED = {
+    "deadline": None,
+    "derandomize": True,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
+}
+
+
+@settings(max_examples=1500, **GENERATED)
 @given(charts())
 def test_a_second_engine_written_naively_agrees_on_generated_charts(plain):
+    assert action_of(judged(plain)) == expected_action(plain)
+
+
+@pytest.mark.soak
+def test_no_flag_is_missed_and_none_is_extra_on_10000_generated_charts():
+    """Every chart is judged, also after a difference, so that all are counted."""
+    tally = Counter()
+
+    @settings(max_examples=10_000, database=None, **GENERATED)
+    @given(charts())
+    def judge_one(plain):
+        expected, found = expected_action(plain), action_of(judged(plain))
+        tally["charts"] += 1
+        tally["flags"] += expected != "continue"
+        tally["missed"] += SCALE.index(found) < SCALE.index(expected)
+        tally["extra"] += SCALE.index(found) > SCALE.index(expected)
+
+    judge_one()
+    print(dict(tally))
+    assert tally["charts"] >= 10_000
+    assert (tally["missed"], tally["extra"]) == (0, 0)
+
+
+def judged(plain) -> Assessment:
     chart = replace(
         UNEVENTFUL,
         age_years=Decimal(plain["age"]),
@@ -695,7 +722,7 @@ def test_a_second_engine_written_naively_agrees_on_generated_charts(plain):
         new_lot=plain["new_lot"],
     )
 
-    assert action_of(assess(chart, default_policy())) == expected_action(plain)
+    return assess(chart, default_policy())
 
 
 def test_the_second_engine_knows_every_reaction_of_the_catalogue():

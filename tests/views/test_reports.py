@@ -20,7 +20,7 @@ from sessions.exports import cell_text
 from sessions.models import AuditEntry
 from tests.factories.reports import Ward
 
-KEYS = ("reactions", "reductions", "vitals")
+KEYS = ("reactions", "reductions", "vitals", "flags")
 MAY_VIEW = ("charge_nurse", "prescriber", "pharmacist", "admin", "auditor")
 MAY_EXPORT = ("pharmacist", "admin", "auditor")
 
