@@ -137,6 +137,9 @@ class PreferencesForm(ClinicForm):
     auto_advance = forms.BooleanField(
         required=False, label=_lazy("Go on by itself when a field is complete")
     )
+    alarm_sound = forms.BooleanField(
+        required=False, label=_lazy("Sound for new flags and late vital signs")
+    )
     language = forms.ChoiceField(
         choices=[("", _lazy("As the clinic")), *settings.LANGUAGES],
         required=False,

@@ -46,6 +46,8 @@ class User(AbstractBaseUser):
     # Counted up to end every login of this user at once; see the session's hash.
     login_epoch = models.PositiveIntegerField(default=0)
     auto_advance = models.BooleanField(default=False)
+    # Flags and late vital signs sound, where the browser lets a page sound.
+    alarm_sound = models.BooleanField(default=False)
     theme = Choice(choices=Theme, max_length=5, blank=True, default=Theme.SYSTEM)
     # Of the screens; empty is the clinic's.
     own_language = Choice(

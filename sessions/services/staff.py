@@ -8,7 +8,7 @@ from sessions.services.acts import Actor, Refused, Stale, act
 from sessions.services.sealing import readable_secret
 
 ADMIN = "admin"
-PREFERENCES = ("auto_advance", "theme", "own_language")
+PREFERENCES = ("auto_advance", "alarm_sound", "theme", "own_language")
 
 
 def access_denied(*, by: Actor, permission: str, path: str) -> None:
@@ -154,14 +154,20 @@ def change_own_password(
 
 
 def change_preferences(
-    *, user: User, auto_advance: bool, theme: str, language: str, by: Actor
+    *,
+    user: User,
+    auto_advance: bool,
+    theme: str,
+    language: str,
+    by: Actor,
+    alarm_sound: bool = False,
 ) -> User:
     """Change how the screens behave for one user; nothing clinical."""
     with act("staff.preferences", by=by) as done:
         user = User.objects.select_for_update().get(pk=user.pk)
         before = {name: getattr(user, name) for name in PREFERENCES}
         user.auto_advance, user.theme = auto_advance, theme
-        user.own_language = language
+        user.own_language, user.alarm_sound = language, alarm_sound
         user.save(update_fields=PREFERENCES)
         after = {name: getattr(user, name) for name in PREFERENCES}
         done.on(user, before=before, after=after)

@@ -39,6 +39,7 @@ def preferences(request):
     else:
         initial = {
             "auto_advance": user.auto_advance,
+            "alarm_sound": user.alarm_sound,
             "theme": user.theme,
             "language": user.own_language,
         }

@@ -90,11 +90,12 @@ class TestOwnSettings:
     def test_theme_and_auto_advance_are_mine(self, sign_in, nurse):
         client = sign_in(nurse)
 
-        answer = post(client, "preferences", theme="dark", auto_advance="on")
+        answer = post(client, "preferences", theme="dark", auto_advance="on", alarm_sound="on")
 
         nurse.refresh_from_db()
         assert answer.status_code == 302
         assert (nurse.theme, nurse.auto_advance) == ("dark", True)
+        assert b"data-sound-wanted" in client.get(reverse("board")).content
         assert '"before"' in AuditEntry.objects.get().detail
 
     def test_an_unknown_theme_is_refused(self, sign_in, nurse):
