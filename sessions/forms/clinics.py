@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.conf import settings
 from django.utils.text import capfirst, format_lazy
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.base import ClinicForm
@@ -47,6 +48,12 @@ class SetUpForm(forms.Form):
         label=_lazy("Label region"),
         help_text=_REGION_HELP,
     )
+    language = forms.ChoiceField(
+        choices=settings.LANGUAGES,
+        required=False,
+        initial=get_language,
+        label=_lazy("Language of the record"),
+    )
     chairs = WholeField(
         low=1,
         high=200,
@@ -58,6 +65,9 @@ class SetUpForm(forms.Form):
     username = UsernameField(label=_lazy("Your user name"))
     password = NewPasswordField(label=_lazy("Your password"))
     again = NewPasswordField(label=_lazy("Your password again"), help_text="")
+
+    def clean_language(self) -> str:
+        return self.cleaned_data["language"] or settings.LANGUAGE_CODE
 
     def clean(self) -> None:
         user = User(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 from django.utils.text import slugify
@@ -32,6 +33,7 @@ def set_up_clinic(
     username: str,
     password: str,
     by: Actor,
+    language: str = settings.LANGUAGE_CODE,
     is_demo: bool = False,
 ) -> tuple[Clinic, User]:
     """Make the first clinic of a server, whole or not at all.
@@ -46,6 +48,7 @@ def set_up_clinic(
                 "code": slugify(name)[:20] or "clinic",
                 "time_zone": time_zone,
                 "label_region": label_region,
+                "language": language,
                 "is_demo": is_demo,
             },
             chairs=chairs,

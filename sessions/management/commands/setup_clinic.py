@@ -3,6 +3,7 @@
 import os
 from getpass import getpass
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
@@ -24,6 +25,12 @@ class Command(BaseCommand):
         parser.add_argument("--name", required=True, help="name of the clinic")
         parser.add_argument("--time-zone", required=True, help="such as Europe/Dublin")
         parser.add_argument("--label-region", required=True, choices=LabelRegion.values)
+        parser.add_argument(
+            "--language",
+            default="",
+            choices=[code for code, _name in settings.LANGUAGES],
+            help="of the record; English if it is not given",
+        )
         parser.add_argument("--chairs", required=True, help="how many, 1 to 200")
         parser.add_argument("--admin-name", required=True, help="the admin's full name")
         parser.add_argument("--username", required=True, help="the admin signs in with")
@@ -33,6 +40,7 @@ class Command(BaseCommand):
             "name",
             "time_zone",
             "label_region",
+            "language",
             "chairs",
             "admin_name",
             "username",
