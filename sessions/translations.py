@@ -36,7 +36,7 @@ CALLS = {
 }
 """Functions that take a text on screen: the first argument, or one and many."""
 DONE = re.compile(
-    r'"((?:access|audit|clinic|flag|infusion|medicine|note|order|patient|protocol|rate'
+    r'"((?:access|audit|backup|clinic|flag|infusion|medicine|note|order|patient|protocol|rate'
     r'|reaction|recall|report|session|staff|vial|vitals)\.[a-z]+(?:-[a-z]+)*)"'
 )
 """What was done, by its code: said in the list of the audit."""
