@@ -2,13 +2,18 @@
 
 import sqlite3
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 # Older libraries can corrupt a write-ahead log that is reset at the wrong moment
 # (SQLite release notes, 3.51.3): they get the rollback journal instead.
 WAL_IS_SAFE_FROM = (3, 51, 3)
+HERE = ("", "localhost", "127.0.0.1", "::1")
+"""Hosts whose line never leaves the machine."""
+PROVEN = "verify-full"
+ROOTS = Path("/etc/ssl/certs/ca-certificates.crt")
+"""Where Debian keeps the roots it trusts; programs before PostgreSQL 16 need a file."""
 
 
 def sqlite_journal() -> str:
@@ -54,5 +59,21 @@ def postgresql(url: str) -> dict:
             "options": "-c synchronous_commit=on -c lock_timeout=20000",
             "connect_timeout": 5,
             "tcp_user_timeout": 20_000,
+            **_encryption(parts.hostname or "", parts.query),
         },
     }
+
+
+def _encryption(host: str, query: str) -> dict[str, str]:
+    """Another machine is reached over TLS that proves its name, or as the address says.
+
+    `?sslmode=…&sslrootcert=…` at the end of the address; nothing else may stand there.
+    """
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    strange = set(given) - {"sslmode", "sslrootcert"}
+    if strange:
+        raise ImproperlyConfigured(f"DATABASE_URL: not known: {sorted(strange)}")
+    if host in HERE or given.get("sslmode", PROVEN) != PROVEN:
+        return given
+    roots = str(ROOTS) if ROOTS.exists() else "system"
+    return {"sslmode": PROVEN, "sslrootcert": roots} | given

@@ -70,6 +70,43 @@ def test_a_postgresql_address_is_read_with_its_escapes():
     )
 
 
+@pytest.mark.parametrize(
+    ("address", "wanted"),
+    [
+        ("postgresql://u:p@127.0.0.1:5432/clinic", {}),
+        ("postgresql:///clinic", {}),
+        ("postgresql://u:p@[::1]/clinic?sslmode=require", {"sslmode": "require"}),
+        (
+            "postgresql://u:p@db.example/clinic",
+            {"sslmode": "verify-full", "sslrootcert": "roots"},
+        ),
+        (
+            "postgresql://u:p@db.example/clinic?sslrootcert=%2Fetc%2Fclinic.pem",
+            {"sslmode": "verify-full", "sslrootcert": "/etc/clinic.pem"},
+        ),
+        (
+            "postgresql://u:p@10.0.0.7/clinic?sslmode=disable",
+            {"sslmode": "disable"},
+        ),
+    ],
+)
+def test_another_machines_database_is_reached_over_proven_tls(
+    monkeypatch, tmp_path, address, wanted
+):
+    monkeypatch.setattr(databases, "ROOTS", tmp_path)
+    options = databases.postgresql(address)["OPTIONS"]
+
+    found = {k: v for k, v in options.items() if k.startswith("ssl")}
+    if found.get("sslrootcert") == str(tmp_path):
+        found["sslrootcert"] = "roots"
+    assert found == wanted
+
+
+def test_a_database_address_takes_no_other_wish():
+    with pytest.raises(ImproperlyConfigured, match="options"):
+        databases.postgresql("postgresql://db/clinic?options=-c%20fsync%3Doff")
+
+
 def test_another_database_is_refused():
     with pytest.raises(ImproperlyConfigured):
         databases.postgresql("mysql://db/clinic")

@@ -173,6 +173,8 @@ def run(program: str, settings: dict[str, Any], *arguments: str) -> None:
         "PGUSER": settings["USER"],
         "PGPASSWORD": settings["PASSWORD"],
         "PGDATABASE": settings["NAME"],
+        "PGSSLMODE": settings["OPTIONS"].get("sslmode", ""),
+        "PGSSLROOTCERT": settings["OPTIONS"].get("sslrootcert", ""),
     }
     environment = os.environ | {name: value for name, value in wanted.items() if value}
     # PostgreSQL's own programs, without a shell and without typed words.
