@@ -1,6 +1,7 @@
 """Wires the app: its label, and what the database needs after each migrate."""
 
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 from django.utils.translation import get_language, gettext
 
@@ -18,7 +19,7 @@ class SessionsConfig(AppConfig):
     verbose_name = "IVIG infusion sessions"
 
     def ready(self) -> None:
-        from sessions import checks, storage
+        from sessions import checks, storage, turns
         from sessions.rules import language
         from sessions.services import acts, downtime
 
@@ -26,6 +27,7 @@ class SessionsConfig(AppConfig):
         language.speak(gettext, _inside)
         if downtime.after_act not in acts.changes_heard_by:
             acts.changes_heard_by.append(downtime.after_act)
+        connection_created.connect(turns.wait_fairly)
         post_migrate.connect(storage.prepare, sender=self)
         post_migrate.connect(_compile_words, sender=self)
 
