@@ -74,16 +74,16 @@ def set_words(chart: SessionChart, row: VitalSigns) -> str:
     score = (row.news2 or {}).get("total")
     rates = [r for r in chart.rates if r.event_time <= row.event_time]
     parts = [
-        f"{_('BP')} {high}/{low} mmHg",
-        f"{_('pulse')} {_number(row.pulse)} /min",
-        f"{_('respiration')} {_number(row.respiratory_rate)} /min",
+        _("BP {high}/{low} mmHg").format(high=high, low=low),
+        _("pulse {pulse} /min").format(pulse=_number(row.pulse)),
+        _("respiration {rate} /min").format(rate=_number(row.respiratory_rate)),
         _("SpO₂ {spo2} %").format(spo2=_number(row.spo2)),
-        f"{_('temperature')} {warmth} {sign(chart)}",
+        _("temperature {warmth} {unit}").format(warmth=warmth, unit=sign(chart)),
     ]
     if score is not None:
         parts.append(f"NEWS2 {score}")
     if rates:
-        parts.append(f"{_('pump')} {plain(rates[-1].rate_ml_per_h)} mL/h")
+        parts.append(_("pump {rate} mL/h").format(rate=plain(rates[-1].rate_ml_per_h)))
     return ", ".join(parts)
 
 

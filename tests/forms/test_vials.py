@@ -68,8 +68,8 @@ def test_a_code_that_ends_with_its_lot_needs_no_separator():
         pytest.param(f"01{GTIN}17300229", "could not be read", id="30 February"),
         pytest.param("010076125043100317280831", "check digit", id="wrong check digit"),
         pytest.param("1728083110P1", "no product number", id="no GTIN"),
-        pytest.param(f"01{GTIN}10P1", "no expiry", id="no expiry"),
-        pytest.param(f"01{GTIN}17280831", "no lot", id="no lot"),
+        pytest.param(f"01{GTIN}10P1", "not hold: expiry", id="no expiry"),
+        pytest.param(f"01{GTIN}17280831", "not hold: lot", id="no lot"),
         pytest.param(
             f"{HEAD}10{'A' * 25}", "could not be read", id="lot longer than 20"
         ),

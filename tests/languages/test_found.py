@@ -96,6 +96,8 @@ def bare_strings(source: str) -> list[str]:
                 if isinstance(each, ast.Assign) and isinstance(each.value, ast.Tuple)
                 for label in each.value.elts[1:]
             ]
+        if isinstance(node, ast.JoinedStr):  # Babel does not look into these
+            found += [node for each in ast.walk(node) if _is_looked_up(each)]
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func).rpartition(".")[2]
@@ -111,11 +113,23 @@ def bare_strings(source: str) -> list[str]:
     return [ast.unparse(each) for each in found if _is_bare(each)]
 
 
+def _is_looked_up(node: ast.AST) -> bool:
+    """A text that is looked up at this very place."""
+    return (
+        isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("_", "say", "phrase")
+        and bool(node.args)
+        and isinstance(node.args[0], ast.Constant)
+    )
+
+
 def _is_bare(node: ast.AST) -> bool:
     """Words as they stand; a text put together only of looked-up values is none."""
     if isinstance(node, ast.Constant):
         return isinstance(node.value, str) and bool(words_of(node.value))
     if isinstance(node, ast.JoinedStr):
+        if any(_is_looked_up(each) for each in ast.walk(node)):
+            return True
         parts = [each for each in node.values if isinstance(each, ast.Constant)]
         return any(words_of(each.value) for each in parts)
     return False
@@ -136,6 +150,7 @@ def test_no_string_of_python_is_shown_bare(path: Path):
         'form.add_error(None, f"No {x}.")',
         'messages.success(request, "Saved.")',
         'CharField(label="Weight")',
+        "words = f\"{_('Pulse')} 80\"",
         'class Kind(models.TextChoices):\n    A = "a", "Alpha"',
     ],
 )
