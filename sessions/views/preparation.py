@@ -66,6 +66,8 @@ SECTIONS = (
 )
 """The list in the order of the work; "order" shows only when something is wrong."""
 
+SCALE_SHOWS = r"\d{2,3}\.\d|\d\.\d\d"
+"""A weight as scales show it, whole: from 10 kg on with one decimal, below with two."""
 ALSO_CHANGES = {"weight": ("pump", "order"), "start": ("pump",)}
 """Sections that an act on another one redraws; typing elsewhere is left alone."""
 
@@ -453,13 +455,18 @@ def _weight_form(
         if prepared
         else patient.weights.current().order_by("-event_time", "-id")[:6]
     )
-    return WeightForm(
+    form = WeightForm(
         data,
         patient=patient,
         weights=list(weights),
         height=patient.heights.current().first(),
         **_options(request, "weight"),
     )
+    form.fields["weight_kg"].widget.attrs |= {
+        "data-enter": "submit",
+        "data-whole": SCALE_SHOWS,
+    }
+    return form
 
 
 def _checks_form(request: ClinicRequest, session: InfusionSession, data) -> ChecksForm:

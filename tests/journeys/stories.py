@@ -70,7 +70,8 @@ def second_visit(clock, cast, *, medicines=(), scanned=True) -> Morning:
     for ordered in medicines and visit.order.current.medicines.all():
         give(session=visit, ordered=ordered, by=morning.by())
     save_set(morning, after=44, purpose="baseline")
-    visits.pass_all_warnings(morning.fresh(), nurse=morning.nurse, at=earlier)
+    ready_at = earlier + timedelta(minutes=44)
+    visits.pass_all_warnings(morning.fresh(), nurse=morning.nurse, at=ready_at)
     infusions.start(
         session=morning.fresh(),
         read_back_ml_per_h=Decimal("21.6"),
