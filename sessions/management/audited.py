@@ -22,18 +22,16 @@ keys are never in it.
 
 The list is written from the code (`python manage.py audited_acts`).
 
-| Act | In words | Written in |
-|---|---|---|
+| Act | In words |
+|---|---|
 """
 
 
-def audited_acts() -> dict[str, list[str]]:
-    """Each act by its name, with the files that name it."""
-    found: dict[str, list[str]] = {}
-    for path in sorted((*APP.glob("services/*.py"), *APP.glob("views/*.py"))):
-        for name in sorted(_names_in(path.read_text(encoding="utf-8"))):
-            found.setdefault(name, []).append(f"sessions/{path.relative_to(APP)}")
-    return dict(sorted(found.items()))
+def audited_acts() -> list[str]:
+    """Each act by its name, in order."""
+    files = (*APP.glob("services/*.py"), *APP.glob("views/*.py"))
+    found = (_names_in(path.read_text(encoding="utf-8")) for path in files)
+    return sorted(set().union(*found))
 
 
 def _names_in(code: str) -> set[str]:
@@ -45,8 +43,5 @@ def _names_in(code: str) -> set[str]:
 
 def page() -> str:
     """The whole page, as `docs/audited-acts.md` holds it."""
-    lines = [
-        f"| `{name}` | {act_words(name)} | {', '.join(f'`{file}`' for file in files)} |"
-        for name, files in audited_acts().items()
-    ]
+    lines = [f"| `{name}` | {act_words(name)} |" for name in audited_acts()]
     return HEAD + "\n".join(lines) + "\n"
