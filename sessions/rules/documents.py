@@ -61,6 +61,10 @@ class Fields:
         """Read a decimal that may be left out."""
         return self.number(key) if key in self.table else None
 
+    def whole(self, key: str) -> int:
+        """Read a whole number."""
+        return int(self.take(key, int))
+
     def minutes(self, key: str) -> int:
         """Read a whole number above zero, written as text or number."""
         value = str(self.take(key, (str, int)))
@@ -92,10 +96,8 @@ class Fields:
 
     def tables(self, key: str) -> dict[str, Fields]:
         """Read a table of tables."""
-        return {
-            name: Fields(f"{self.path}.{key}.{name}".lstrip("."), table)
-            for name, table in self.take(key, dict).items()
-        }
+        inside = self.child(key)
+        return {name: inside.child(name) for name in inside.table}
 
     def child(self, key: str) -> Fields:
         """Read one table inside this one."""
@@ -103,10 +105,13 @@ class Fields:
 
     def rows(self, key: str, *, default: Any = ...) -> list[Fields]:
         """Read a list of tables; a row is named by its rule or its place."""
-        return [
-            Fields(f"{self.path}.{key}[{row.get('rule', place)}]".lstrip("."), row)
-            for place, row in enumerate(self.take(key, list, default=default))
-        ]
+        rows = []
+        for place, row in enumerate(self.take(key, list, default=default)):
+            if not isinstance(row, dict):
+                raise self.fail(f"{key}[{place}]", f"is not valid: {row!r}")
+            name = row.get("rule", place)
+            rows.append(Fields(f"{self.path}.{key}[{name}]".lstrip("."), row))
+        return rows
 
     def source(self) -> Source:
         """Read where the figures of this table come from; nothing goes without."""

@@ -21,6 +21,8 @@ PARTS = {
     "temperature_c": "temperature_c",
 }
 """The seven parts of the score, and the vital sign each is scored from."""
+NUMBERS = ("respiratory_rate", "systolic_mmhg", "pulse", "temperature_c")
+"""The parts that are scored by one table of bands, whatever else was measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +40,15 @@ class Bands:
         """Read the bands; cut points rise, and only the last band is open."""
         cuts: list[tuple[Decimal, int]] = []
         rows = fields.rows("bands")
+        if not rows:
+            raise fields.fail("bands", "holds no band")
         for row in rows[:-1]:
             below = row.number("below")
             if cuts and below <= cuts[-1][0]:
                 raise row.fail("below", "cut points must rise")
-            cuts.append((below, int(row.take("score", int))))
+            cuts.append((below, row.whole("score")))
             row.done()
-        last = int(rows[-1].take("score", int))
+        last = rows[-1].whole("score")
         rows[-1].done()
         fields.done()
         return cls(cuts=tuple(cuts), last=last)
@@ -73,26 +77,24 @@ class News2Chart:
     @classmethod
     def read(cls, fields: Fields) -> News2Chart:
         """Read the table."""
-        bands = fields.tables("bands")
-        read = {name: Bands.read(table) for name, table in bands.items()}
+        bands = fields.child("bands")
+        awake, totals = fields.child("consciousness"), fields.child("total_bands")
         chart = cls(
-            spo2_scale_1=read.pop("spo2_scale_1"),
-            spo2_scale_2_air=read.pop("spo2_scale_2_air"),
-            spo2_scale_2_oxygen=read.pop("spo2_scale_2_oxygen"),
-            numbers=read,
-            on_oxygen=int(fields.take("on_oxygen", int)),
-            consciousness={
-                letter: int(fields.take("consciousness", dict)[letter])
-                for letter in CONSCIOUSNESS
-            },
-            total_bands=dict(fields.take("total_bands", dict)),
-            single_part=int(fields.take("single_part", int)),
+            spo2_scale_1=Bands.read(bands.child("spo2_scale_1")),
+            spo2_scale_2_air=Bands.read(bands.child("spo2_scale_2_air")),
+            spo2_scale_2_oxygen=Bands.read(bands.child("spo2_scale_2_oxygen")),
+            numbers={name: Bands.read(bands.child(name)) for name in NUMBERS},
+            on_oxygen=fields.whole("on_oxygen"),
+            consciousness={letter: awake.whole(letter) for letter in CONSCIOUSNESS},
+            total_bands={name: totals.whole(name) for name in totals.table},
+            single_part=fields.whole("single_part"),
             single_part_band=fields.text("single_part_band"),
             age_from=fields.number("age_from"),
             source=fields.source(),
         )
         fields.text("note", default="")
-        fields.done()
+        for table in (bands, awake, fields):
+            table.done()
         return chart
 
     def part(self, name: str, vitals: VitalSet) -> int | None:
