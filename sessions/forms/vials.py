@@ -20,7 +20,10 @@ from sessions.rules.quantities import plain
 SEPARATOR = "\x1d"
 WRITTEN_SEPARATORS = ("<GS>", "{GS}", "␝", "\\x1d", "\\u001d")
 """How scanners write FNC1 when they cannot type the character itself."""
-SYMBOLOGY = re.compile(r"^\][A-Za-z][0-9]")
+SYMBOLOGY = re.compile(r"^\]([A-Za-z][0-9A-Za-z])")
+GS1_SYMBOLS = ("C1", "d2", "e0", "E0", "E4", "J1", "Q3")
+"""What a scanner puts before a code of GS1, or before a product's number alone."""
+OTHER_SYMBOLS = {"A": "Code 39", "C": "Code 128", "d": "DataMatrix", "Q": "QR"}
 LONGEST_CODE = 200
 SERIAL_MAY_FOLLOW = re.compile(r"^.{3,}21.+$")
 
@@ -53,6 +56,14 @@ def read_barcode(text: str) -> Scan:
     raw = text.strip(" \t\r\n")
     for written in WRITTEN_SEPARATORS:
         raw = raw.replace(written, SEPARATOR)
+    symbol = SYMBOLOGY.match(raw)
+    if symbol and symbol[1] not in GS1_SYMBOLS:
+        raise BarcodeError(
+            _(
+                "This is another kind of code ({kind}), not the pack's own. Scan the "
+                "square code with product, lot and expiry."
+            ).format(kind=OTHER_SYMBOLS.get(symbol[1][0], f"]{symbol[1]}"))
+        )
     raw = SYMBOLOGY.sub("", raw).strip(SEPARATOR)
     if raw.isdigit() and len(raw) in (8, 12, 13, 14):
         raise BarcodeError(
@@ -62,6 +73,8 @@ def read_barcode(text: str) -> Scan:
             )
         )
     try:
+        if not raw:
+            raise ValueError("nothing but separators")
         message = GS1Message.parse_hri(raw) if raw[:1] == "(" else GS1Message.parse(raw)
     except (ParseError, ValueError) as error:
         raise BarcodeError(

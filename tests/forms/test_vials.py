@@ -74,6 +74,18 @@ def test_a_code_that_ends_with_its_lot_needs_no_separator():
             f"{HEAD}10{'A' * 25}", "could not be read", id="lot longer than 20"
         ),
         pytest.param(WHOLE + WHOLE, "could not be read", id="scanned twice into one"),
+        pytest.param(WHOLE[5:], "could not be read", id="the first half missing"),
+        pytest.param(WHOLE[:9], "could not be read", id="cut off in the number"),
+        pytest.param(WHOLE[:22], "could not be read", id="cut off in the expiry"),
+        pytest.param(WHOLE[:24], "hold: lot", id="cut off before the lot"),
+        pytest.param(
+            WHOLE.replace("0761", "O76l", 1), "could not be read", id="letters in it"
+        ),
+        pytest.param("]A0" + WHOLE, r"another kind of code \(Code 39\)", id="Code 39"),
+        pytest.param("]C0" + WHOLE, r"another kind .*Code 128", id="plain Code 128"),
+        pytest.param("]Q1https://a.example/01", r"another kind .*QR", id="QR"),
+        pytest.param("]E07612504310054", "names the product only", id="EAN-13, named"),
+        pytest.param("\x1d\x1d", "could not be read", id="separators alone"),
     ],
 )
 def test_what_is_no_vial_code_is_refused_in_words(code, words):
