@@ -13,6 +13,7 @@ from sessions.views import (
     factors,
     finish,
     flags,
+    handover,
     infusions,
     medicines,
     orders,
@@ -39,6 +40,8 @@ urlpatterns = [
     path("board/", board.show, name="board"),
     path("board/live/", board.live, name="board-live"),
     path("board/wall/", board.wall, name="board-wall"),
+    path("board/nurses/", handover.nurses, name="nurses"),
+    path("board/handover/", handover.sheet, name="handover"),
     path("board/alarms/", alarms.others, name="board-alarms"),
     # told by browsers
     path("policy-violations/", violations.tell, name="policy-violations"),
@@ -147,6 +150,8 @@ urlpatterns = [
     path(
         "infusions/<int:pk>/take-over/", planning.take_over, name="infusion-take-over"
     ),
+    path("infusions/<int:pk>/nurse/", handover.assign, name="infusion-assign"),
+    path("infusions/<int:pk>/note/", handover.note, name="note-write"),
     path("infusions/<int:pk>/prepare/", preparation.show, name="infusion-prepare"),
     path(
         "infusions/<int:pk>/identity/", preparation.identity, name="infusion-identity"

@@ -37,6 +37,7 @@ from sessions.models import (
     InfusionSession,
     LabResult,
     Login,
+    Note,
     OrderMedicine,
     ProtocolVersion,
     RecalledLot,
@@ -251,6 +252,7 @@ def rows_of_visit(session: InfusionSession, nurse: User, word: str, at):
         note=word,
         by=by(nurse, soon),
     )
+    Note.objects.create(session=session, text=word, **stamp(nurse, at))
     medicine = {
         "medicine_key": "cetirizine_1",
         "name": f"Cetirizine {word}",

@@ -233,7 +233,9 @@ class CheckInForm(PeopleForm):
 
 
 class TapForm(ClinicForm):
-    """One button: nothing to type, only a submission key."""
+    """One button: nothing to type, only a submission key and where to go back to."""
+
+    extra_fields = ("back",)
 
 
 class IdentityForm(ClinicForm):

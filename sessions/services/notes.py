@@ -21,9 +21,9 @@ def write_note(
         before = standing_note(header)
         if (before and before.pk) != replaces:
             raise Stale(
-                "{name} wrote a note meanwhile: “{text}”. Put both into one.",
+                "{name} wrote a note meanwhile: “{note}”. Put both into one.",
                 name=before.recorded_by.name if before else "",
-                text=before.text if before else "",
+                note=before.text if before else "",
             )
         if text == (before.text if before else ""):
             raise Refused("The note is as it was.", field="text")

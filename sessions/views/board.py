@@ -7,6 +7,7 @@ from django.utils import timezone
 from sessions import board
 from sessions.access import SIGNED_IN, ClinicRequest, access
 from sessions.middleware import POLL
+from sessions.views.screens import new_key
 
 
 @access(SIGNED_IN)
@@ -47,6 +48,8 @@ def _draw(
         "board": board.board_of(seats),
         "token": seats.token,
         "may_open": request.user.may("view_patient"),
+        "taker": request.user.pk if request.user.may("chart") else None,
+        "new_key": new_key,
         "now": seats.at,
     }
     return render(request, template, context)

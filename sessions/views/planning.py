@@ -29,6 +29,9 @@ from sessions.services.acts import view_of
 from sessions.views.saving import SAVED, save
 from sessions.views.visits import banner_of, nurses_of
 
+BACK = ("board", "nurses")
+"""Pages that a visit is taken over from, beside its own."""
+
 
 @access("view_patient")
 def today(request: ClinicRequest) -> HttpResponse:
@@ -284,6 +287,9 @@ def take_over(request: ClinicRequest, pk: int) -> HttpResponse:
     else:
         for error in form.non_field_errors():
             messages.error(request, error)
+    # Who taps on a card stays on the board; the word only chooses from a list.
+    if (back := request.POST.get("back", "")) in BACK:
+        return redirect(back)
     return redirect("infusion-detail", pk)
 
 

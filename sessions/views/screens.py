@@ -193,6 +193,7 @@ def answer(
         given["keep_typing"] = True
     if request.htmx:
         context = screen(request, chart, **given)
+        context["told"] = status == 200 and not given.get("resent")
         page = render(request, "infusions/_answer.html", context, status=status)
         return trigger_client_event(page, CHANGED) if status == 200 else page
     if status == 200:
