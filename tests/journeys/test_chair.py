@@ -175,7 +175,7 @@ def test_what_becomes_late_is_said_once_and_sounds_where_it_was_asked(
     page.route("**/icon.svg", lambda route: route.abort())
     page.watch.may_be_cut_off = True
     switch = page.locator("[data-sound-switch]")
-    expect(switch).to_have_text("Sound off: tap to turn on")
+    expect(switch).to_have_text("Sound off: tap")
     expect(switch).to_have_attribute("aria-pressed", "false")
 
     switch.click()
@@ -202,7 +202,7 @@ def test_what_becomes_late_is_said_once_and_sounds_where_it_was_asked(
     expect(page.locator("section.flag")).to_be_visible()
     until(page, "window.tones === 8")  # three for the flag
     switch.click()
-    expect(switch).to_have_text("Sound off: tap to turn on")
+    expect(switch).to_have_text("Sound off: tap")
 
 
 def test_a_session_page_is_light_and_can_be_installed(desk, running, nurse):
