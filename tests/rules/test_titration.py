@@ -765,6 +765,7 @@ def test_a_restart_is_lower_than_before(method, before, expected, step):
     assert proposed.because
 
 
+@settings(deadline=None)
 @given(
     st.decimals("0.2", "999.9", places=1),
     st.sampled_from(["half_rate", "previous_step", "first_step"]),
