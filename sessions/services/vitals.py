@@ -17,7 +17,7 @@ from sessions.models import (
     VitalsPurpose,
 )
 from sessions.services import rates
-from sessions.services.acts import Actor, Refused, act
+from sessions.services.acts import Actor, Refused, Stale, act
 from sessions.services.assessments import judge_vitals, news2_document
 from sessions.services.flags import close_corrected, keep_judgement
 from sessions.services.locks import locked_chart
@@ -79,7 +79,8 @@ def record_vitals(
         stale = seen_version if step_up_to is not None else None
         chart = locked_chart(session, by=by, chart=chart, seen_version=stale)
         if chart.session.stage not in OPEN_STAGES:
-            raise Refused("Vital signs are recorded between check-in and discharge.")
+            # The screen had a form for it: somebody discharged the visit since.
+            raise Stale("Vital signs are recorded between check-in and discharge.")
         row = _new_row(chart, reading, by=by, event_time=event_time, purpose=purpose)
         judgement = judge_vitals(chart, row)
         row.news2 = news2_document(judgement.news2)

@@ -5,7 +5,15 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from sessions.models import Flag, FlagEvent, RateChange, Reaction, VitalSigns
+from sessions.models import (
+    Flag,
+    FlagEvent,
+    InfusionSession,
+    RateChange,
+    Reaction,
+    Stage,
+    VitalSigns,
+)
 from sessions.services import rates
 from sessions.services.vitals import record_vitals
 from tests.conftest import PASSWORD
@@ -325,3 +333,46 @@ def test_a_reaction_is_kept_without_the_protocols_advice(page, line, clock):
     expect(page.locator(".nowbar")).to_contain_text("Paused")
     row = Reaction.objects.get()
     assert row.recorded_at - row.event_time > timedelta(minutes=4, seconds=50)
+
+
+@pytest.mark.soak
+def test_a_step_cut_off_in_its_press_is_called_unchecked_until_it_is_taken(page):
+    cut = []
+
+    def drop(route):
+        if cut:
+            route.continue_()
+        else:
+            cut.append(route.abort())
+
+    page.route("**/vitals/", drop)
+    page.route("**/icon.svg", lambda route: route.abort())
+    type_in(page)
+    page.get_by_role("button", name="Save and step up").click()
+    page.get_by_role("button", name="Pump shows 43.2 mL/h").click()
+
+    expect(bar(page)).to_contain_text("No rule has looked at it yet")
+    assert changes() == ["start"]
+    page.unroute("**/icon.svg")
+
+    expect(page.locator(".nowbar")).to_contain_text("43.2")
+    expect(bar(page)).to_be_hidden()
+    assert changes() == ["start", "step"]
+
+
+@pytest.mark.soak
+def test_a_set_for_a_visit_that_was_stopped_and_discharged_stays_in_sight(
+    page, line, running, colleague
+):
+    page.watch.may_refuse = {409}
+    line.cut()
+    type_in(page)
+    page.get_by_role("button", name=BACK).first.click()
+    InfusionSession.objects.update(stage=Stage.OBSERVING)
+    InfusionSession.objects.update(stage=Stage.DISCHARGED, outcome="completed")
+    line.mend()
+
+    expect(bar(page)).to_contain_text("between check-in and discharge")
+    expect(waiting(page)).to_contain_text("126/77")
+    page.get_by_role("button", name="Leave it out").click()
+    expect(bar(page)).to_be_hidden()

@@ -331,3 +331,17 @@ def test_a_correction_keeps_the_time_to_the_second(send, running, client):
 
     second = VitalSigns.objects.latest("pk")
     assert (second.supersedes, second.event_time) == (first, first.event_time)
+
+
+def test_a_set_for_a_visit_that_was_discharged_meanwhile_is_not_swapped_away(
+    send, running
+):
+    visits = InfusionSession.objects.filter(pk=running.pk)
+    visits.update(stage="observing")
+    visits.update(stage="discharged", outcome="completed")
+
+    answer = send()
+
+    # 409 leaves the form and its typing where they are, and says why.
+    assert answer.status_code == 409
+    assert "between check-in and discharge" in text(answer)

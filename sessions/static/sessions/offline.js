@@ -59,6 +59,10 @@
     const shown = [];
     if (since) shown.push(line(`${word.offline} ${clock(since)}`, `${n ? `, ${counted(n)}` : ""}. ${word.noRaise}`));
     else if (n) shown.push(line(`${word.notSaved}: `, `${counted(n)}. ${fault || word.sending}`));
+    // Pressed while the line seemed to stand: the pump may run where no rule was asked.
+    if (left().some(({ body, path }) => body.has("step_up_to") || path.includes("/resume/"))) {
+      shown.push(line("", word.unchecked));
+    }
     for (const entry of refused()) {
       const text = `${entry.words}, ${clock(entry.at)}. ${entry.why}`;
       shown.push(line(`${word.notSaved}: `, entry.back ? `${text} ${word.comesBack}` : text));
@@ -161,7 +165,7 @@
   const reason = (html) => {
     const page = new DOMParser().parseFromString(html, "text/html");
     const said = $("[data-notice], .notsaved, .ask, .errors", page)?.textContent ?? "";
-    return said.replace(/\s+/g, " ").replace(/^[^:]*NOT SAVED:? */, "").trim();
+    return said.replace(/\s+/g, " ").replace(words().notSaved, "").replace(/^[\s:]+/, "").trim();
   };
 
   // True: go on with the next one.
@@ -190,8 +194,10 @@
       entry.why = reason(html) || words()[`e${status}`] || `${words().e500} (${status})`;
       say(`${words().notSaved}: ${entry.words}. ${entry.why}`);
       if (status !== 409 && status !== 422) return true;
-      if (entry.form) entry.back = () => show(entry, status, html);
-      else {
+      // Where its form is gone, as after a discharge, it stays in the table and the bar.
+      if (entry.form && html.includes(entry.body.get("submission_key"))) {
+        entry.back = () => show(entry, status, html);
+      } else {
         show(entry, status, html);
         $("#visit-now [data-notice]")?.parentElement.remove();
       }
