@@ -16,6 +16,7 @@ from sessions.models import (
     DischargeReason,
     HardStopReason,
     InfusionSession,
+    Note,
     WarningReason,
 )
 from sessions.services.acts import view_of
@@ -81,6 +82,9 @@ def _context(request: ClinicRequest, session: InfusionSession) -> dict:
         "checked": answer_words(session, record.chart.screening),
         "drawing": draw(record.chart) if record.chart.rates else None,
         "gate_reasons": GATE_REASONS,
+        "notes": Note.objects.filter(session=session).select_related(
+            "recorded_by", "superseded_by"
+        ),
         "may_chart": request.user.may("chart"),
         "banner": banner_of(session, weight=start.weight if start else None),
         "now": at,

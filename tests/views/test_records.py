@@ -15,6 +15,7 @@ from django.utils import timezone
 from sessions import paper
 from sessions.models import AuditEntry
 from sessions.services import infusions
+from sessions.services.notes import write_note
 from tests.factories.visits import Morning
 
 ROOT = Path(__file__).parent.parent.parent
@@ -192,3 +193,24 @@ def is_styled(name: str, known: set[str]) -> bool:
 def test_strangers_and_admins_get_no_file(sign_in, stranger, admin, observing):
     assert pdf(sign_in(stranger), observing).status_code == 404
     assert pdf(sign_in(admin), observing).status_code == 403
+
+
+def test_every_note_is_in_the_record_and_the_older_ones_struck_out(
+    sign_in, nurse, observing
+):
+    first = write_note(
+        session=observing.visit,
+        text="Slow line.",
+        replaces=None,
+        by=observing.by(after=61),
+    )
+    write_note(
+        session=observing.visit,
+        text="New line.",
+        replaces=first.pk,
+        by=observing.by(after=62),
+    )
+    page = sign_in(nurse).get(reverse("infusion-record", args=[observing.visit.pk]))
+
+    said = re.findall(r'<p class="small([^"]*)">[^<]*(Slow|New) line', page.text)
+    assert said == [(" superseded", "Slow"), ("", "New")]
