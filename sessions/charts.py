@@ -659,7 +659,7 @@ class SessionChart:
         if self.restart is not None:
             number = f"{plain(self.restart.ml_per_h)} mL/h"
             paused = self.rates[-1].event_time
-            return NextAct("resume", _("Resume"), number, paused, "since", "paused")
+            return NextAct("resume", _("Resume"), number, paused, "since", _("paused"))
         return self._running_act()
 
     def _running_act(self) -> NextAct:
@@ -708,7 +708,7 @@ ACT_WORDS = {
     FlagAction.REDUCE: _lazy("Reduce"),
     FlagAction.PAUSE: _lazy("Pause"),
     FlagAction.STOP: _lazy("Stop, call"),
-    FlagAction.EMERGENCY: "EMERGENCY",
+    FlagAction.EMERGENCY: _lazy("EMERGENCY"),
 }
 
 
