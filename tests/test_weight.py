@@ -78,3 +78,15 @@ def test_a_page_asks_for_one_script_and_one_style(client, clinic):
 
     assert page.count("<script") == page.count("stylesheet") == 1
     assert settings.STATIC_URL + "joined/clinic.js" in page
+
+
+def test_a_compressed_page_has_no_steady_size(sign_in, nurse):
+    client = sign_in(nurse)
+    sizes, pages = set(), set()
+    for _ in range(12):
+        answer = client.get("/me/password/", headers={"Accept-Encoding": "gzip"})
+        sizes.add(len(answer.content))
+        pages.add(answer.content)
+
+    assert len(pages) == 12
+    assert len(sizes) > 3
