@@ -142,7 +142,8 @@ def test_what_polls_keeps_no_login_alive_and_use_in_one_tab_keeps_the_other_open
         page.clock.fast_forward(6 * 60_000)
         board.clock.fast_forward(6 * 60_000)
 
-    expect(lock(board)).to_be_visible()  # the server ended it: nothing was asked for
+    # The server ended the login: its next poll says so.
+    expect(lock(board)).to_be_visible(timeout=9000)
     assert Session.objects.count() == 0
 
 
@@ -155,3 +156,25 @@ def test_a_tablet_that_slept_is_locked_when_it_wakes(page, clock):
 
     expect(lock(page)).to_be_visible()
     assert typed(page) == SET
+
+
+@pytest.mark.soak
+def test_a_plain_form_that_was_typed_in_for_long_keeps_its_typing(page, clock, nurse):
+    page.goto("/patients/new/")
+    page.get_by_label("Surname").fill("Featherstonehaugh")
+    page.get_by_label("Given names").fill("Ada")
+    page.get_by_label("Birth date").fill("1961-02-03")
+    page.get_by_label("MRN").fill("771")
+    page.get_by_label("Female", exact=True).check()
+    for _ in range(3):
+        clock.go_on(6)
+        page.clock.fast_forward(6 * 60_000)
+        page.keyboard.press("Shift")
+    page.get_by_role("button", name="Register").click()
+
+    expect(lock(page)).to_be_visible()
+    unlock(page, nurse)
+    expect(lock(page)).to_be_hidden()
+    assert page.get_by_label("Surname").input_value() == "Featherstonehaugh"
+    page.get_by_role("button", name="Register").click()
+    expect(page.locator(".banner")).to_contain_text("FEATHERSTONEHAUGH")

@@ -48,7 +48,9 @@
   const locked = () => "locked" in root.dataset;
 
   let used = Date.now();
-  const idle = () => Date.now() - used > 60000 * box.dataset.idle;
+  let asked = used; // when the server last heard of a use of this page
+  const over = (moment) => Date.now() - moment > 60000 * box.dataset.idle;
+  const idle = () => over(used);
   // What is used in one tab is used in all; nothing is stored.
   const tabs = new BroadcastChannel("used");
   tabs.onmessage = () => { if (!idle()) used = Date.now(); };
@@ -85,7 +87,7 @@
   };
   const open = (mine) => {
     if (!mine) return;
-    used = Date.now();
+    used = asked = Date.now();
     delete root.dataset.locked;
     form.reset();
     box.close();
@@ -124,6 +126,22 @@
     if (!event.target.closest("[data-lock]")) return;
     event.preventDefault();
     lock(true);
+  });
+  // Long typing may outlast the login. A plain form would then be answered by a page, and
+  // its typing be gone: whether the login still stands is asked before it is sent.
+  document.addEventListener("submit", (event) => {
+    const { target, submitter } = event;
+    if (target.method !== "post" || target.matches("[hx-post]") || target === form || !over(asked - 60000)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    clinic.sameUser().then((mine) => {
+      if (!mine) return;
+      asked = Date.now();
+      target.requestSubmit(submitter);
+    }, () => target.requestSubmit(submitter));
+  }, true);
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.successful && event.detail.xhr.clinic?.wrote) asked = Date.now();
   });
   box.addEventListener("cancel", (event) => event.preventDefault());
   box.addEventListener("close", () => { if (locked()) box.showModal(); });
