@@ -43,7 +43,7 @@ DONE = re.compile(
 SHOWN = {
     "checks.toml": {"text", "why", "clears", "calls_for", "note"},
     "risk_factors.toml": {"label", "changes", "clears"},
-    "reactions.toml": {"label"},
+    "reactions.toml": {"label", "synonyms", "graded_by"},
     "follow_up.toml": {"event", "signs", "question", "calls_for", "note"},
     "labs.toml": {"name", "note", "words"},
     "medicines.toml": {"class", "for", "note"},

@@ -214,6 +214,8 @@ def reactions(request):
     rows = [
         {
             "reaction": each,
+            "synonyms": dict.fromkeys(map(say, each.synonyms)),
+            "graded_by": [say(series) for series in each.graded_by],
             "codes": [(code, notes.mark(code.source)) for code in each.codes],
         }
         for each in sorted(vocabulary().reactions, key=lambda r: r.label)

@@ -624,7 +624,10 @@ def all_chips(chosen: dict[str, str], query: str = "") -> list[dict[str, Any]]:
     found = []
     for reaction in vocabulary().reactions:
         text = " ".join(
-            (say(reaction.label), reaction.label, *reaction.synonyms)
+            (
+                *(reaction.label, *reaction.synonyms),
+                *map(say, (reaction.label, *reaction.synonyms)),
+            )
         ).casefold()
         if reaction.key in quick and reaction.key not in chosen and not words:
             continue

@@ -6,6 +6,7 @@ from django.utils import translation
 
 from sessions.services.acts import Refused, act
 from sessions.services.vitals import record_vitals
+from sessions.views.screens import all_chips
 from tests.factories.infusions import NORMAL, by, make_running, minutes
 from tests.factories.rates import make_rate
 
@@ -97,3 +98,11 @@ def test_a_refusal_is_worded_for_its_reader(clinic, nurse):
     assert words != "There is already a chair 07."
     assert "07" in words
     assert refused.value.message == "There is already a chair 07."
+
+
+@pytest.mark.parametrize("word", ["Herzrasen", "herzr", "racing heart"])
+def test_a_reaction_is_found_by_its_words_in_either_language(word):
+    with translation.override("de"):
+        found = all_chips({}, word)
+
+    assert [each["legend"] for each in found] == ["Schneller Puls, Palpitationen"]

@@ -34,7 +34,7 @@ NAMES = {
     ),
 }
 """Languages, code systems and makers, which keep their own names."""
-PUBLISHED = {"source", "synonyms", "graded_by", "display", "manufacturer", "drug"}
+PUBLISHED = {"source", "display", "manufacturer", "drug"}
 PUBLISHED |= {"dose", "codes", "route"}
 """Fields of the catalogue that stand as their source prints them."""
 CODES = re.compile(
