@@ -21,6 +21,7 @@ from sessions.services import (
     flags,
     infusions,
     medicines,
+    notes,
     patients,
     preparation,
     rates,
@@ -73,6 +74,14 @@ REACTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "urticaria": (("urticaria", "moderate"),),
     "chest": (("chest_tightness", "severe"),),
 }
+
+
+NOTES = {
+    "1": "Line only runs with the arm straight.",
+    "4": "Her daughter fetches her: call when the observation begins.",
+    "7": "Wants to be asked before each step up.",
+}
+"""What the next nurse should know, by the last digit of the patient's number."""
 
 
 def minutes(number: float) -> timedelta:
@@ -151,6 +160,10 @@ def prepare(
     )
     at = yield max(at + minutes(3), earliest + minutes(1))
     start(world, case, session, nurse, at)
+    if told := NOTES.get(case.patient.mrn[-1]):
+        notes.write_note(
+            session=session, text=told, replaces=None, by=world.by(nurse, at)
+        )
     return at
 
 
