@@ -226,9 +226,9 @@ def retried(do: Callable[[Actor], Result], by: Actor) -> Result:
 
 def _head_and_replay(by: Actor) -> AuditEntry | None:
     """Lock the chain, return its last row, and refuse a submission taken before."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(7165001)")
+    if connection.vendor == "postgresql":  # past Django's cursor, as in `hurried`
+        with connection.wrap_database_errors:
+            connection.connection.execute("SELECT pg_advisory_xact_lock(7165001)")
     newest = AuditEntry.objects.order_by("-sequence").values("sequence")[:1]
     wanted = Q(sequence=Subquery(newest))
     if by.key:
