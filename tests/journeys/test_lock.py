@@ -1,10 +1,12 @@
 """The lock over a page: the same nurse goes on, another one begins anew."""
 
+import pyotp
 import pytest
 from django.contrib.sessions.models import Session
 from playwright.sync_api import Page, expect
 
 from sessions.models import AuditEntry, VitalSigns
+from sessions.services import factors
 from tests.conftest import PASSWORD
 from tests.journeys.test_saving import SAVE, SET, running, sets, type_in, typed
 
@@ -178,3 +180,29 @@ def test_a_plain_form_that_was_typed_in_for_long_keeps_its_typing(page, clock, n
     assert page.get_by_label("Surname").input_value() == "Featherstonehaugh"
     page.get_by_role("button", name="Register").click()
     expect(page.locator(".banner")).to_contain_text("FEATHERSTONEHAUGH")
+
+
+@pytest.mark.soak
+def test_who_signs_in_with_two_things_unlocks_with_both(page, clock, nurse, running):
+    type_in(page)
+    secret = pyotp.random_base32()
+    by = running.by(nurse)
+    code = pyotp.TOTP(secret).at(by.at)
+    factors.add_app(name="phone", secret=secret, code=code, by=by)
+    clock.go_on(16)
+    page.clock.fast_forward(16 * 60_000)
+    unlock(page, nurse)
+
+    with page.context.expect_page() as opened:
+        lock(page).get_by_role("link", name="Second step").click()
+    step = opened.value
+    step.get_by_label("Code from the app").fill(pyotp.TOTP(secret).at(clock.now))
+    step.get_by_role("button", name="Sign in").click()
+    expect(step.locator("main")).to_contain_text("My settings")
+    step.close()
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    expect(lock(page)).to_be_hidden()
+    assert typed(page) == SET
+    page.get_by_role("button", name=SAVE).click()
+    expect(page.locator("#saved-h")).to_contain_text("Saved")
