@@ -1,8 +1,8 @@
 """A record of many visits for the reports, made in bulk and with chance in it.
 
 Times lie on whole minutes, so that things happen at the same moment; one row in five
-was corrected or withdrawn later, some of them twice. Visits of `PLAIN_YEAR` run without a
-pause or a flag at the last step of their ladder: what vital signs they owed can be
+was corrected or withdrawn later, some of them twice. Visits of `PLAIN_YEAR` run without
+a pause or a flag at the last step of their ladder: what vital signs they owed can be
 worked out by hand. Those of `EVENTFUL_YEAR` have everything else.
 """
 
