@@ -214,6 +214,7 @@ JOINED = {
         "django_htmx/htmx-2.min.js",
         "sessions/clinic.js",
         "sessions/lock.js",
+        "sessions/dialog.js",
         "sessions/offline.js",
         "sessions/alarm.js",
         "sessions/chart.js",
