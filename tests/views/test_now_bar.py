@@ -95,3 +95,15 @@ def test_a_card_tells_its_flag_before_its_late_vitals(running, nurse):
     assert card().pulses == 2
     saved = record_vitals(session=running, reading=FALL, by=by(nurse, ago(0)))
     assert (card().alarm, card().pulses) == (f"flag-{saved.flag.pk}", 3)
+
+
+def test_a_score_stands_in_its_cell_and_colour_only_repeats_it(running, nurse, sign_in):
+    record_vitals(
+        session=running, reading=NORMAL | {"pulse": 112}, by=by(nurse, ago(0))
+    )
+
+    page = sign_in(nurse).get(f"/infusions/{running.pk}/").content.decode()
+
+    cell = re.search(r'<td[^>]* data-news="2">112<sup>(.*?)</sup></td>', page)
+    assert cell[1] == '<span class="sr"> NEWS2 </span>2'
+    assert page.count("data-news") == 1  # a total of 2 has no band, normal parts none
