@@ -47,6 +47,7 @@ from sessions.services import infusions, patients, preparation
 from sessions.services.acts import Actor, view_of
 from sessions.services.gate import asks_pregnancy
 from sessions.services.medicines import Offer
+from sessions.services.notes import standing_note
 from sessions.services.preparation import AS_USUAL, Preparation
 from sessions.services.vials import pack_of, recent_lots
 from sessions.services.vitals import record_vitals
@@ -348,6 +349,7 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:
     context = _context(request, session, bound)
+    context["note"] = standing_note(session)
     return render(request, "infusions/prepare.html", context, status=status)
 
 
