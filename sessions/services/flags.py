@@ -312,24 +312,41 @@ def _after_save(
         event = _event(raised, kinds.SEEN_AGAIN, vitals, by)
         return event, _("Not acted on in time") if overdue else ""
     if raised.verdict is not None:
-        settled = raised.verdict.kind == kinds.SETTLED
-        return None, _("Back again after it had settled") if same and settled else ""
+        if same and _stays(raised):
+            return _event(raised, kinds.SEEN_AGAIN, vitals, by), ""
+        back = same and raised.verdict.kind == kinds.SETTLED and _goes_up(raised)
+        return None, _("Back again after it had settled") if back else ""
     if raised.recheck_at is None or vitals is None:
         return (_event(raised, kinds.SEEN_AGAIN, vitals, by) if same else None), ""
     if moment < raised.recheck_at - _window(chart):
         return (_event(raised, kinds.SEEN_AGAIN, vitals, by) if same else None), ""
     if same:
         event = _event(raised, kinds.NOT_SETTLED, vitals, by)
-        return event, _("Not settled at the recheck")
+        return event, _("Not settled at the recheck") if _goes_up(raised) else ""
     by_vitals = any(not name.startswith(REACTION_SERIES) for name in raised.series)
     if by_vitals and whole and is_complete(vitals):
         return _event(raised, kinds.SETTLED, vitals, by), ""
     return None, ""
 
 
+def _goes_up(raised: RaisedFlag) -> bool:
+    """Whether the next act up follows when it has not settled or is back (F5).
+
+    What only asked for another look, and names no time by which somebody has to act,
+    is looked at again: a value that stays where it is calls for no lower rate (H9).
+    """
+    return raised.is_loud or raised.flag.escalate_minutes is not None
+
+
+def _stays(raised: RaisedFlag) -> bool:
+    """Whether it was looked at again, and is as it was: known, and no new flag."""
+    kind = raised.verdict.kind if raised.verdict else ""
+    return kind == FlagEvent.Kind.NOT_SETTLED and not _goes_up(raised)
+
+
 def _covered(raised: RaisedFlag, found: dict[str, str]) -> set[str]:
     """Series that an earlier flag already shows, at this action or a higher one."""
-    standing = raised.is_open or raised.recheck_at is not None
+    standing = raised.is_open or raised.recheck_at is not None or _stays(raised)
     if not standing:
         return set()
     level = ORDER.index(raised.flag.action)

@@ -273,3 +273,34 @@ def test_a_recheck_with_missing_values_settles_nothing(fast, nurse, reduce_flag)
     save(fast, nurse, 121, consciousness="", on_oxygen=None)
 
     assert chart(fast, minutes(122)).flags[0].verdict is None
+
+
+def test_a_look_again_that_stays_as_it_was_calls_for_no_lower_rate(fast, nurse):
+    """A pulse 22 above the baseline and steady: one low flag, however often seen."""
+    flag = save(fast, nurse, 105, pulse=98).flag
+    answer(fast, flag, nurse, 106, "observe")
+
+    later = [save(fast, nurse, at, pulse=98).flag for at in (121, 136, 151)]
+
+    assert later == [None, None, None]
+    kinds = [event.kind for event in FlagEvent.objects.order_by("pk")]
+    assert kinds == ["answered", "not_settled", "seen_again", "seen_again"]
+    assert save(fast, nurse, 166, systolic_mmhg=104, pulse=98).flag.action == "reduce"
+
+
+def test_a_look_again_that_settled_may_be_asked_for_again(fast, nurse):
+    flag = save(fast, nurse, 105, pulse=98).flag
+    answer(fast, flag, nurse, 106, "observe")
+    assert save(fast, nurse, 121).flag is None
+
+    again = save(fast, nurse, 136, pulse=98).flag
+
+    assert (again.action, again.priority) == ("observe", "low")
+
+
+def test_what_asks_for_a_call_when_confirmed_goes_up_when_it_is(fast, nurse):
+    flag = save(fast, nurse, 105, respiratory_rate=22).flag
+    answer(fast, flag, nurse, 106, "observe")
+
+    assert flag.escalate_minutes == 30
+    assert save(fast, nurse, 121, respiratory_rate=22).flag.action == "reduce"
