@@ -1,7 +1,7 @@
 # `make run` starts the product, `make test` proves it; both install what they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo clean-start test test-postgres lint fix check soak bench lock
+.PHONY: help run demo clean-start test test-postgres lint fix check soak bench clocks mutation lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,6 +19,8 @@ help:
 	@echo "make clean-start YES=1   throw the record in data/ away"
 	@echo "make test         lint, types and every test, browser included"
 	@echo "make test-postgres  the same without the browser, on a PostgreSQL of its own"
+	@echo "make clocks       the suite at the changes of clocks in four zones; takes hours"
+	@echo "make mutation     which faults no test would notice; takes an hour or two"
 	@echo "make check lint fix soak bench lock"
 
 $(BIN)/python:
@@ -101,7 +103,21 @@ test-postgres: $(VENV)/installed-dev
 
 soak: $(VENV)/installed-dev
 	@$(BIN)/python -m pytest -m soak
+	@$(MAKE) --no-print-directory clocks
 	@$(BIN)/python -m tests.postgres.cluster -m "soak and not browser"
+
+# The whole suite without the browser, begun half an hour before the clocks change.
+CLOCKS := America/New_York,2026-03-08T06:30 America/New_York,2026-11-01T05:30 \
+	Europe/London,2026-03-29T00:30 Europe/London,2026-10-25T00:30 \
+	Australia/Lord_Howe,2026-04-04T14:30 Australia/Lord_Howe,2026-10-03T15:00 \
+	Asia/Kolkata,2026-03-29T00:30 Asia/Kolkata,2026-10-25T00:30
+clocks: $(VENV)/installed-dev
+	@for clock in $(CLOCKS); do echo "clock $$clock"; \
+	$(BIN)/python -m pytest --clock=$$clock -m "not soak and not browser" || exit 1; done
+
+mutation: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.mutation rules --sample 400 --seed 1
+	@$(BIN)/python -m tests.mutation access --sample 100 --seed 1
 
 bench: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.bench

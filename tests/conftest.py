@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db.backends.base.operations import BaseDatabaseOperations
@@ -18,6 +19,35 @@ from sessions.middleware import LAST_SEEN, SECOND_FACTOR, SIGNED_IN_AT
 from sessions.models import Chair, Clinic, User
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright with the ORM
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--clock",
+        metavar="ZONE,MOMENT",
+        default="",
+        help="begin the tests at this moment (UTC, ISO 8601) in clinics of this zone, "
+        "for instance Europe/London,2026-03-29T00:30",
+    )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _clock(pytestconfig):
+    """Shift the clock of the whole run, and put every clinic into one zone."""
+    if not pytestconfig.getoption("clock"):
+        yield
+        return
+    zone, moment = pytestconfig.getoption("clock").split(",")
+    with time_machine.travel(datetime.fromisoformat(moment).replace(tzinfo=UTC)):
+        Clinic._meta.get_field("time_zone").default = zone
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _zone_of_the_words(request, monkeypatch):
+    """A test that spells out what a wall clock shows spells it out in UTC."""
+    if request.node.get_closest_marker("in_utc"):
+        monkeypatch.setattr(Clinic._meta.get_field("time_zone"), "default", "UTC")
 
 
 def pytest_collection_modifyitems(items):
