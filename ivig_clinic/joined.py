@@ -16,11 +16,14 @@ from django.core.files.storage import FileSystemStorage
 
 LEFT_OUT = {
     ".js": re.compile(
-        r"^(?:[ \t]*(?://.*|/\*(?s:.*?)\*/[ \t]*)?\n)*[ \t]*", re.MULTILINE
+        r"^(?:[ \t]*(?://.*|/\*(?s:.*?)\*/[ \t]*)?\n)*[ \t]*"
+        r"|(?<=[;{},)])[ \t]+// [^'\"`\n]*$",
+        re.MULTILINE,
     ),
     ".css": re.compile(r"/\*(?s:.*?)\*/|^[ \t]+", re.MULTILINE),
 }
-"""Indents; comments that begin a line of script, and every one of a style."""
+"""Indents and comments; in script those that hold no quotation mark, so that no text is
+taken for one."""
 
 
 class JoinedFinder(finders.BaseFinder):

@@ -56,10 +56,14 @@ def test_the_session_page_is_light(
 
 
 def test_joining_leaves_comments_and_indents_out_and_nothing_else():
-    script = "/* about\n   it */\nconst a = 1; // kept\n\n  // gone\n  f(`x // y`);\n"
+    script = (
+        "/* about\n   it */\nconst a = 1; // gone\n\n  // gone\n  f(`x // y`);\n"
+        "g('a; // kept');\nh(); // isn't sure, kept\n"
+    )
+    kept = "const a = 1;\nf(`x // y`);\ng('a; // kept');\nh(); // isn't sure, kept\n"
     style = "/* gone */\n  a { b: c; } /* gone too */\n"
 
-    assert LEFT_OUT[".js"].sub("", script) == "const a = 1; // kept\nf(`x // y`);\n"
+    assert LEFT_OUT[".js"].sub("", script) == kept
     assert LEFT_OUT[".css"].sub("", style) == "\na { b: c; } \n"
 
 
