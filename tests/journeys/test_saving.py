@@ -223,3 +223,18 @@ def test_leaving_a_page_with_typing_in_it_is_asked_about(at_chair, running):
     assert form.get_by_label("Pulse").input_value() == "8"
     form.get_by_label("Pulse").fill("")
     assert running.fresh().stage == Stage.INFUSING
+
+
+@pytest.mark.parametrize("kind", ["CSV", "XLSX"])
+def test_a_file_that_is_taken_along_leaves_its_button_as_it_was(desk, auditor, kind):
+    page = desk(auditor)
+    page.goto("/audit/")
+    button = page.get_by_role("button", name=kind)
+
+    for _ in range(2):
+        with page.expect_download() as coming:
+            button.click()
+        assert coming.value.suggested_filename.endswith(f".{kind.lower()}")
+
+    expect(button).to_be_enabled()
+    expect(button).to_have_text(kind)
