@@ -206,3 +206,36 @@ def test_who_signs_in_with_two_things_unlocks_with_both(page, clock, nurse, runn
     assert typed(page) == SET
     page.get_by_role("button", name=SAVE).click()
     expect(page.locator("#saved-h")).to_contain_text("Saved")
+
+
+@pytest.mark.soak
+def test_what_waits_is_not_sent_when_somebody_else_signed_in_meanwhile(
+    page, nurse, colleague
+):
+    page.watch.may_be_cut_off = True
+    page.route("**/vitals/", lambda route: route.abort())
+    page.route("**/icon.svg", lambda route: route.abort())
+    type_in(page)
+    page.get_by_role("button", name=SAVE).click()
+    expect(page.locator("#offline")).to_contain_text("1 entry waiting")
+    other = page.context.new_page()
+    other.goto("/board/")
+    other.get_by_role("button", name="account").click()
+    other.get_by_role("button", name="Sign out").click()
+    other.get_by_label("User name").fill(colleague.username)
+    other.get_by_label("Password").fill(PASSWORD)
+    other.get_by_role("button", name="Sign in").click()
+    expect(other.locator("#board")).to_be_visible()
+    page.unroute("**/vitals/")
+    page.unroute("**/icon.svg")
+
+    page.get_by_role("button", name="Send it all the same").click()
+    alert = lock(page).get_by_role("alert")
+    expect(alert).to_contain_text(f"only when {nurse.name} unlocks")
+    assert sets() == 0
+    unlock(page, nurse)
+    expect(lock(page)).to_be_hidden()
+    page.get_by_role("button", name="Send it all the same").click()
+    expect(page.locator("#saved-h")).to_contain_text("Saved")
+    assert VitalSigns.objects.latest("pk").recorded_by == nurse
+    assert sets() == 1

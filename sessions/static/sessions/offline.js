@@ -102,7 +102,7 @@
     form.reset();
     $$("input.box, textarea", form).forEach((box) => { box.value = ""; });
     $$("[name=pressed_at], .errors, [name=confirmed]", form).forEach((old) => old.remove());
-    form.elements.submission_key.value = crypto.randomUUID();
+    form.elements.submission_key.value = crypto.randomUUID?.() ?? ""; // empty: the server makes one
     if (form.id.startsWith("reaction")) $("#chips-form").reset();
     if (form.id === "reaction-form") form.parentElement.hidden = true;
   };
