@@ -305,6 +305,7 @@ def test_a_refused_question_is_no_look(sign_in, admin, clinic):
         ("reactions", "lot", 11),
         ("reductions", "month", 13),
         ("vitals", "stage", 14),
+        ("flags", "rule", 11),
     ],
 )
 def test_the_number_of_queries_is_small_and_does_not_grow(
