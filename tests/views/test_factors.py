@@ -52,7 +52,7 @@ class TestLogins:
 
         assert "Safari on iPad" in page
         assert page.count("10.0.0.7") == 2
-        assert page.count("this one") == 1
+        assert page.count("this one</td>") == 1
 
     def test_one_of_them_is_signed_out(self, client, nurse):
         enter(client, "nurse")

@@ -127,10 +127,10 @@ class TestCheckIn:
         )
 
     def test_another_day_is_asked_about(self, sign_in, nurse, clinic, morning):
-        later = visits.planned(
-            morning.order,
-            charge_nurse=morning.charge_nurse,
-            at=timezone.now() + timedelta(days=3),
+        later = infusions.plan_session(
+            order=morning.order,
+            scheduled_at=timezone.now() + timedelta(days=3),
+            by=morning.by(),
         )
         infusions.cancel(session=morning.visit, reason="fever", by=morning.by())
         http = sign_in(nurse)
