@@ -77,7 +77,7 @@ class Refused(Exception):
     `field` names the form field it belongs to, `""` the whole form.
     """
 
-    def __init__(self, text: str, *, field: str = "", **values: object) -> None:
+    def __init__(self, text: str, /, *, field: str = "", **values: object) -> None:
         super().__init__(text)
         self.text, self.field, self.values = text, field, values
 
