@@ -85,11 +85,12 @@ class TestNurses:
         client = sign_in(colleague)
         board = client.get(reverse("board")).content.decode()
         address = reverse("infusion-take-over", args=[morning.visit.pk])
-        button = re.search(rf'<button[^>]*formaction="{address}"[^>]*>', board)[0]
-        version = re.search(r'name="version" value="(\d+)"', button)[1]
+        form = re.search(rf'<form[^>]*action="{address}".*?</form>', board)[0]
+        version = re.search(r'name="version" value="(\d+)"', form)[1]
         answer = take_over(client, morning, version=version, back="board")
 
-        assert 'aria-label="Take over chair 01"' in button
+        assert 'aria-label="Take over chair 01"' in form
+        assert "csrfmiddlewaretoken" in form
         assert answer.url == reverse("board")
         assert morning.fresh().nurse == colleague
         assert address not in client.get(reverse("board")).content.decode()
