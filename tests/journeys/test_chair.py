@@ -26,10 +26,15 @@ HEARD = """() => {
   };
 }"""
 MOVED = """() => {
+  // What the answer to a press moves, the press explains; everything else is counted.
   window.shifts = [];
+  let answered = -Infinity;
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (detail.xhr.clinic?.wrote) answered = performance.now();
+  });
   new PerformanceObserver((list) => window.shifts.push(
-    ...list.getEntries().filter((each) => !each.hadRecentInput)
-      .map((each) => each.sources.map((part) => part.node?.nodeName)),
+    ...list.getEntries().filter(({ startTime }) => Math.abs(startTime - answered) > 300)
+      .map((each) => each.sources.map(({ node }) => node?.outerHTML?.slice(0, 60))),
   )).observe({ type: "layout-shift", buffered: true });
 }"""
 

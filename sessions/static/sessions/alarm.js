@@ -50,7 +50,6 @@
       const said = words()[`sound${state[0].toUpperCase()}${state.slice(1)}`];
       if (text.textContent !== said) text.textContent = said;
       node.setAttribute("aria-pressed", String(state === "on"));
-      node.hidden = false;
     }
   };
   document.addEventListener("click", (event) => {
