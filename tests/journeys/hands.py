@@ -4,9 +4,7 @@ import re
 import wsgiref.handlers
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 
-import axe_playwright_python
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -14,11 +12,6 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from sessions.middleware import LAST_SEEN, SECOND_FACTOR, SIGNED_IN_AT
 from sessions.models import User
 
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
-RUN_AXE = """async () => (await axe.run(document, {
-  resultTypes: ["violations"], preload: false,
-})).violations.map(({id, help, nodes}) =>
-  `${id}: ${help}: ` + nodes.map(({target}) => target.join(" ")).join(", "))"""
 WIDER = """() => {
   const page = document.documentElement;
   return page.scrollWidth > page.clientWidth
@@ -154,21 +147,6 @@ def sign_in(context: BrowserContext, user: User, url: str) -> None:
     session.save()
     value = client.cookies["sessionid"].value
     context.add_cookies([{"name": "sessionid", "value": value, "url": url}])
-
-
-def look_over(page: Page, sizes: list[tuple[int, int, str]], name: str) -> list[str]:
-    """What axe and a ruler find on a page at each width, height and colour scheme."""
-    found = []
-    page.evaluate(AXE)
-    for width, height, scheme in sizes:
-        page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme=scheme)
-        where = f"{name} at {width} {scheme}"
-        found += [f"{where}: {each}" for each in page.evaluate(RUN_AXE)]
-        found += [f"{where} is wider: {each}" for each in page.evaluate(WIDER)]
-    page.set_viewport_size({"width": 320, "height": 640})
-    found += [f"{name} at 320 is wider: {each}" for each in page.evaluate(WIDER)]
-    return found
 
 
 def _words_of(target: Locator) -> str:
