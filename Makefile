@@ -95,6 +95,8 @@ fix: $(VENV)/installed-dev
 test: $(VENV)/installed-dev
 	@bash .ci/browser
 	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest --clock=America/New_York,2026-11-01T05:30 -m "not soak" \
+	  tests/services/test_rates.py tests/services/test_vitals.py
 	@$(BIN)/python -m pytest -n 2 -m "not soak"
 
 # The same tests on a PostgreSQL that is made for them and gone afterwards.

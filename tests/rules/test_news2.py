@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from sessions.catalogue.default_protocol import default_policy
+from sessions.catalogue.default_protocol import default_document, default_policy
 from sessions.rules.news2 import PARTS, News2, News2Refused, news2
+from sessions.rules.policy import Policy
+from sessions.rules.sources import DocumentError
 from sessions.rules.vitals import VitalSet
 from tests.rules.cast import WELL
 
@@ -178,3 +180,24 @@ def test_the_vectors_are_those_of_the_reference_table():
                 if edge:
                     result = scored(with_value(name, Decimal(edge)))
                     assert result.parts[name.split()[0]] == int(row["score"]), row
+
+
+def test_bands_that_do_not_rise_are_refused_by_their_key():
+    document = default_document()
+    rows = document["monitoring"]["news2"]["bands"]["pulse"]["bands"]
+    rows[1]["below"] = rows[0]["below"]
+
+    with pytest.raises(DocumentError) as refused:
+        Policy.from_document(document, code="2026", version=1)
+
+    assert str(refused.value) == (
+        "monitoring.news2.bands.pulse.bands[1].below: cut points must rise"
+    )
+
+
+def test_an_unknown_key_of_the_last_band_is_refused():
+    document = default_document()
+    document["monitoring"]["news2"]["bands"]["pulse"]["bands"][-1]["above"] = "1"
+
+    with pytest.raises(DocumentError, match=r"bands\[5\]\.above: is not a known key"):
+        Policy.from_document(document, code="2026", version=1)

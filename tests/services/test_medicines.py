@@ -47,6 +47,7 @@ def test_premedication_is_given_once_in_a_visit(morning):
         give(morning, "before", after=5)
 
 
+@pytest.mark.in_utc
 def test_the_gap_between_doses_is_kept(morning):
     give(morning, "as_needed")
 
