@@ -36,10 +36,10 @@ def test_every_view_says_who_may_use_it():
     assert {each.values[1].permission for each in ADDRESSES} <= known
 
 
-def test_only_sign_in_and_set_up_are_public():
+def test_only_sign_in_set_up_and_what_a_browser_refused_are_public():
     public = {each.id for each in ADDRESSES if each.values[1].permission == PUBLIC}
 
-    assert public <= {"sign-in", "sign-in-step", "set-up"}
+    assert public <= {"sign-in", "sign-in-step", "set-up", "policy-violations"}
 
 
 def test_a_refusal_for_want_of_permission_is_written_down(sign_in, admin):
