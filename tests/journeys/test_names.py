@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 NAMES = (
     (f"{'Wolfeschlegelsteinhausenberger' * 2}dorff", "Hubert Blaine Adolphus Charles"),
+    ("Llanfairpwllgwyngyll" * 6, ("Ana " * 30).strip()),
     (
         "\u0639\u0628\u062f \u0627\u0644\u0631\u062d\u0645\u0646",
         "\u0645\u062d\u0645\u062f",
@@ -24,6 +25,7 @@ NAMES = (
         "\u00c5ngstr\u00f6m \u4e2d\u6587 \u0939\u093f\u0928\u094d\u0926\u0940",
     ),
 )
+NAMED = ".banner .name, .go, .idline, .hand h2, tbody th"
 CUT = """(nodes) => nodes.filter((node) => node.scrollWidth > node.clientWidth + 1
   || getComputedStyle(node).textOverflow === "ellipsis")
   .map((node) => node.textContent)"""
@@ -61,10 +63,11 @@ def named(cast) -> list[Morning]:
 def test_no_letter_is_lost_and_nothing_is_wider_than_the_screen(desk, named, nurse):
     page = desk(nurse)
     found = []
-    pages = {"/board/": NAMES, "/patients/": NAMES}
+    pages = {"/board/": NAMES, "/patients/": NAMES, "/board/handover/": NAMES}
     for morning, name in zip(named, NAMES, strict=True):
         pages[f"/infusions/{morning.visit.pk}/"] = (name,)
-    pages[f"/infusions/{named[0].visit.pk}/record/"] = NAMES[:1]
+    for paper in ("record", "sheet"):
+        pages[f"/infusions/{named[1].visit.pk}/{paper}/"] = NAMES[1:2]
     for path, names in pages.items():
         page.set_viewport_size({"width": 1280, "height": 800})
         page.goto(path)
@@ -73,10 +76,25 @@ def test_no_letter_is_lost_and_nothing_is_wider_than_the_screen(desk, named, nur
             capitals = family.replace("\u00df", "\u1e9e").upper()
             if given not in text or not (family in text or capitals in text):
                 found.append(f"{path}: {family}, {given} is not whole")
-        for width in (1280, 768):
+        for width in (1280, 768, 320):
             page.set_viewport_size({"width": width, "height": 1024})
             found += [f"{path} at {width}: {each}" for each in page.evaluate(WIDER)]
-            cut = page.locator(".banner .name, .go, .idline").evaluate_all(CUT)
+            cut = page.locator(NAMED).evaluate_all(CUT)
             found += [f"{path} at {width} cuts {each}" for each in cut]
 
     assert not found, "\n".join(found)
+
+
+def test_the_wall_shows_initials_of_every_script(desk, named, clinic, nurse):
+    clinic.wall_initials = True
+    clinic.save()
+    page = desk(nurse)
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    page.goto("/board/wall/")
+
+    text = page.locator("main").inner_text()
+    for morning in named:
+        assert morning.patient.initials in text
+        assert morning.patient.given_names not in text
+    assert page.evaluate(WIDER) == []
+    assert page.locator(".card").evaluate_all(CUT) == []
