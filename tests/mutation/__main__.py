@@ -130,7 +130,9 @@ def report(copy: Path, names: list[str]) -> int:
         print(f"{module:45} {tried[module]:5} tried {share:6.1f} % noticed")
     whole, lost = tried.total(), missed.total()
     if whole:
-        print(f"{'all':45} {whole:5} tried {100 * (whole - lost) / whole:6.1f} % noticed")
+        print(
+            f"{'all':45} {whole:5} tried {100 * (whole - lost) / whole:6.1f} % noticed"
+        )
     for name in unnoticed:
         print("unnoticed:", name)
     return whole

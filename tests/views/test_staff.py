@@ -90,7 +90,9 @@ class TestOwnSettings:
     def test_theme_and_auto_advance_are_mine(self, sign_in, nurse):
         client = sign_in(nurse)
 
-        answer = post(client, "preferences", theme="dark", auto_advance="on", alarm_sound="on")
+        answer = post(
+            client, "preferences", theme="dark", auto_advance="on", alarm_sound="on"
+        )
 
         nurse.refresh_from_db()
         assert answer.status_code == 302
