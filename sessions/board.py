@@ -20,7 +20,7 @@ from sessions.rules.language import inside
 SOON = timedelta(minutes=5)
 """How far ahead an act counts as next."""
 TOKEN_SECONDS = 15
-"""An unchanged board is drawn anew this often, so that its clocks move (RULINGS 20)."""
+"""An unchanged board is drawn anew this often, so that its clocks move."""
 PLANNED_AHEAD = timedelta(hours=14)
 PLANNED_BEHIND = timedelta(hours=10)
 

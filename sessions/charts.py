@@ -120,7 +120,7 @@ class RaisedFlag:
 
     @property
     def is_open(self) -> bool:
-        """Latched: nobody has recorded an act or a reason yet (SAFETY 7)."""
+        """Latched: nobody has recorded an act or a reason yet."""
         return self.answer is None and not self.is_closed
 
     @property

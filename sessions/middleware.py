@@ -145,7 +145,7 @@ class Sheets:
 
 
 class DenyByDefault:
-    """A view that does not say who may use it does not exist (SAFETY I14)."""
+    """A view that does not say who may use it does not exist (I14)."""
 
     def __init__(self, get_response) -> None:
         self.get_response = get_response

@@ -230,7 +230,7 @@ _POSTGRESQL_SETTINGS = {
 
 
 def refuse_unsafe() -> None:
-    """Stop the server at start-up when a save could be lost or altered (SAFETY 4)."""
+    """Stop the server at start-up when a save could be lost or altered."""
     found = faults(connections["default"])
     if not settings.SECRET_KEY_GIVEN:
         found.append("SECRET_KEY is not set; see .env.example")

@@ -1,7 +1,7 @@
 """Every address, method and role, in this clinic and another, whole and as a part.
 
 The matrix is data (access_matrix.toml). Each refusal is also searched for words that
-only stand in patients' records (SAFETY I14, hazard H29).
+only stand in patients' records (I14, hazard H29).
 """
 
 import logging

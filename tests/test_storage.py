@@ -1,4 +1,4 @@
-"""What the database itself holds, whatever code runs against it (I1, SAFETY 4)."""
+"""What the database itself holds, whatever code runs against it (I1)."""
 
 import pytest
 from django.contrib.auth.models import Group

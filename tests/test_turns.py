@@ -1,4 +1,4 @@
-"""Writers of SQLite wait in turn, for as long as their connection may (SAFETY 4)."""
+"""Writers of SQLite wait in turn, for as long as their connection may."""
 
 import sqlite3
 from contextlib import closing, contextmanager

@@ -18,7 +18,7 @@ class BackupAge:
     """The newest verified backup, as admins see it; no `made_at` means there is none.
 
     `audit_sequence` and `audit_hash` are the end of the audit it was made with: what
-    an auditor compares when somebody may have cut the audit off (SAFETY I13).
+    an auditor compares when somebody may have cut the audit off (I13).
     """
 
     at: datetime

@@ -1,4 +1,4 @@
-"""Whether a migration leaves every value as it was: rehearsed on a copy (SAFETY 4).
+"""Whether a migration leaves every value as it was: rehearsed on a copy.
 
 The copy is read through the database's own catalogue and not through the models, which
 know the newest tables only.

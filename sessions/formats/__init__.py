@@ -1,1 +1,1 @@
-"""How numbers are written: the same in every language (RULINGS 22)."""
+"""How numbers are written: the same in every language."""

@@ -22,7 +22,7 @@ class ClinicForm(forms.Form):
     """A form of one clinic at one moment, with a submission key made when rendered.
 
     `ask(field, question)` raises a soft question: the form stays invalid (422) until
-    the same question about the same value comes back confirmed (SAFETY 3, 5).
+    the same question about the same value comes back confirmed (H5).
     """
 
     extra_fields: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """Form fields that refuse what they do not understand instead of guessing.
 
-Django's own number fields accept `7_0`, `1e2` and full-width digits; these do not
-(SAFETY 3). Each refusal names the problem in plain words.
+Django's own number fields accept `7_0`, `1e2` and full-width digits; these do not.
+Each refusal names the problem in plain words.
 """
 
 import re

@@ -449,7 +449,7 @@ class EndForm(ClinicForm):
         return given
 
     def _differs(self, pump: Decimal) -> bool:
-        """More than 5 % apart (SAFETY H22)."""
+        """More than 5 % apart (H22)."""
         larger = max(pump, self.given_ml)
         return abs(exact(pump) - exact(self.given_ml)) * 20 > exact(larger)
 

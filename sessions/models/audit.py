@@ -15,8 +15,8 @@ class AuditEntry(models.Model):
     """One act of one user (FHIR AuditEvent).
 
     `sequence` has no gaps; `hash` is SHA-256 over the row's canonical content and
-    the hash before it, so that a change, deletion, insertion or swap shows (SAFETY
-    I13). The row is also the record that a submission was taken: `key` is unique,
+    the hash before it, so that a change, deletion, insertion or swap shows
+    (I13). The row is also the record that a submission was taken: `key` is unique,
     so a resend finds its first answer (I10).
     """
 

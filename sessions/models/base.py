@@ -31,7 +31,7 @@ class Owned(models.Model):
 
 
 class ClinicalRow(Owned):
-    """Something observed or done: appended, never edited or deleted (SAFETY I1).
+    """Something observed or done: appended, never edited or deleted (I1).
 
     `event_time` is when it happened, `recorded_at` when the server learned of it
     (I3); `recorded_by` is the signed-in user (I2). A correction is a new row that
@@ -71,7 +71,7 @@ class ClinicalRow(Owned):
         return max(0, int(seconds // 60))
 
     def is_late(self, limit_minutes: int) -> bool:
-        """True for an entry written down later than the clinic's limit (SAFETY I3)."""
+        """True for an entry written down later than the clinic's limit (I3)."""
         return (self.recorded_at - self.event_time).total_seconds() > limit_minutes * 60
 
 

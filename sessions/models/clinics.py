@@ -30,7 +30,7 @@ class Clinic(models.Model):
     """One site. Every clinical row belongs to exactly one clinic.
 
     The numbers are the clinic's operational settings; the defaults are those of
-    SAFETY.md (cfg). Clinical policy (ladders, thresholds) is in `Protocol`.
+    Clinical policy (ladders, thresholds) is in `Protocol`.
     """
 
     name = Text(max_length=120)

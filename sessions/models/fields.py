@@ -29,7 +29,7 @@ class Measure(models.DecimalField):
     """A measured or computed quantity between `low` and `high`, unit in its name.
 
     At most 15 digits, because SQLite keeps decimals as floating point and changes
-    longer ones (SAFETY I5).
+    longer ones (I5).
     """
 
     def __init__(self, *args, low="0", high, digits=9, places=3, **options):

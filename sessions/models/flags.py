@@ -13,7 +13,7 @@ from sessions.models.protocols import ProtocolVersion
 
 
 class FlagAction(models.TextChoices):
-    """What the protocol calls for, lowest first (RULINGS 1)."""
+    """What the protocol calls for, lowest first."""
 
     OBSERVE = "observe", _lazy("Observe")
     REDUCE = "reduce", _lazy("Reduce")
@@ -39,7 +39,7 @@ class OverrideReason(models.TextChoices):
 
 
 class NotDoneReason(models.TextChoices):
-    """How a check that could not run was confirmed by hand (SAFETY I15)."""
+    """How a check that could not run was confirmed by hand (I15)."""
 
     COMPARED = "compared_by_hand", _lazy("Compared by hand: within the order's limits")
     INFORMED = "informed", _lazy("Compared by hand, prescriber informed")

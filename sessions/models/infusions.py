@@ -254,7 +254,7 @@ class GateOverride(SessionRow):
 
 
 class Start(SessionRow):
-    """The moment an infusion began, with everything it was started from (SAFETY I8)."""
+    """The moment an infusion began, with everything it was started from (I8)."""
 
     session = models.OneToOneField(
         InfusionSession, models.PROTECT, related_name="start"

@@ -70,7 +70,7 @@ class Basis(models.TextChoices):
 
 
 class OrderVersion(ClinicalRow):
-    """One version of an order, with all it was computed from (SAFETY I8).
+    """One version of an order, with all it was computed from (I8).
 
     `plan` is the document of `sessions.rules.titration.Plan`: dose lines, weights,
     vials, ceiling and ladder, word for word as they were signed.

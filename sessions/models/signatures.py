@@ -11,7 +11,7 @@ from sessions.models.rates import RateChange
 
 
 class Signature(ClinicalRow):
-    """Name, time and meaning of one signature (SAFETY 6)."""
+    """Name, time and meaning of one signature."""
 
     class Meaning(models.TextChoices):
         PRESCRIBED = "prescribed", _lazy("I prescribe this dose")

@@ -30,9 +30,9 @@ from sessions.rules.findings import NOT_DONE
 from sessions.rules.statistics import per_100, wilson
 
 REVIEWED_FROM = 50
-"""Under so many flags a rule is not judged (SAFETY 7)."""
+"""Under so many flags a rule is not judged."""
 REVIEWED_ABOVE = Fraction(9, 10)
-"""A rule that is overridden more often than this goes to review (SAFETY 7)."""
+"""A rule that is overridden more often than this goes to review."""
 
 GROUPINGS = {
     "rule": _lazy("Rule"),

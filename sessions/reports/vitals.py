@@ -78,7 +78,7 @@ class VitalsScope(Scope):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
-    """Visits whose protocol cannot be read: never counted as on time (SAFETY I15)."""
+    """Visits whose protocol cannot be read: never counted as on time (I15)."""
 
     visits: int
     policies: tuple[Policy, ...]

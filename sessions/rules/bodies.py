@@ -12,7 +12,7 @@ from sessions.rules.quantities import exact, plain
 
 LB_FOR_KG = (Fraction("2.0"), Fraction("2.4"))
 KG_FOR_LB = (Fraction("0.42"), Fraction("0.50"))
-"""Ratios to the last weight that a pound typed for a kilogram makes (SAFETY 3, H3)."""
+"""Ratios to the last weight that a pound typed for a kilogram makes (H3)."""
 
 USUAL_WEIGHT_KG = (
     (1, Decimal("2"), Decimal("15")),

@@ -14,7 +14,7 @@ from sessions.rules.quantities import plain
 from sessions.rules.sources import Source
 
 NOT_DONE = "CHECK-NOT-DONE"
-"""The rule of the flag that stands for a check which could not run (SAFETY I15)."""
+"""The rule of the flag that stands for a check which could not run (I15)."""
 
 
 class Priority(Enum):

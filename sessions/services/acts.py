@@ -1,7 +1,7 @@
 """One act of one user is one transaction and one row of the audit chain.
 
 The row that ends an act also records its submission key: a resend of the same
-content finds its first answer (SAFETY I9, I10, I13), without a table of its own.
+content finds its first answer (I9, I10, I13), without a table of its own.
 """
 
 import hashlib
@@ -212,7 +212,7 @@ def retried(do: Callable[[Actor], Result], by: Actor) -> Result:
     """Do an act, and do it again when the database chose it to give way.
 
     PostgreSQL ends one of two transactions that wait for each other, wholly undone;
-    with the same submission key it can only be done once (SAFETY 4, I10). SQLite's
+    with the same submission key it can only be done once (I10). SQLite's
     writers wait in a queue instead.
     """
     for _ in range(RETRIES):

@@ -1,6 +1,6 @@
 """From the rows of a visit to the rules and back: the one place that asks them.
 
-A rule that fails is never silence: the answer then says CHECK NOT DONE (SAFETY I15).
+A rule that fails is never silence: the answer then says CHECK NOT DONE (I15).
 """
 
 import logging

@@ -15,7 +15,7 @@ def backup_made(*, by: Actor, file: str, **what: Any) -> None:
 def backup_verified(*, by: Actor, file: str, **what: Any) -> None:
     """A backup was restored to a scratch place and found whole; `made_at` is its age.
 
-    Admins are shown how old the newest one is (SAFETY 4).
+    Admins are shown how old the newest one is.
     """
     _written(VERIFIED, by, file, what)
 

@@ -39,7 +39,7 @@ def set_up_clinic(
     """Make the first clinic of a server, whole or not at all.
 
     Chairs are numbered from 01. The shipped protocol comes with it as a draft: the
-    clinic approves its own version before its first Start (RULINGS 16).
+    clinic approves its own version before its first Start.
     """
     with transaction.atomic():
         clinic, admin = _first_clinic(

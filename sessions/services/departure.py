@@ -18,7 +18,7 @@ from sessions.services.acts import Refused
 from sessions.services.assessments import judge_vitals
 
 SHORT_OF_DOSE = Decimal("0.05")
-"""An infusion that ends with less than 95 % in ended early (SAFETY H22: 5 %)."""
+"""An infusion that ends with less than 95 % in ended early (H22: 5 %)."""
 
 
 def criteria(session: InfusionSession, *, at: datetime) -> tuple[Criterion, ...]:

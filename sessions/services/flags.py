@@ -411,7 +411,7 @@ def _raise_not_done(
     reaction: Reaction | None,
     by: Actor,
 ) -> Flag:
-    """The check did not run: say so as a flag, never as silence (SAFETY I15)."""
+    """The check did not run: say so as a flag, never as silence (I15)."""
     because = _("CHECK NOT DONE: {fault}").format(fault=judgement.fault)[:300]
     calls_for = _("Compare the values with the order by hand, then confirm.")
     return _keep(

@@ -536,7 +536,7 @@ def start(
     """Begin the infusion: computed here, refused while anything holds it (D1).
 
     `read_back_ml_per_h` is what the nurse reads on the pump; another number than the
-    first step's is refused (SAFETY I7).
+    first step's is refused (I7).
     """
     with act("infusion.start", by=by, patient=session.patient) as done:
         header = locked(session, seen_version, by=by)

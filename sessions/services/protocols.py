@@ -39,7 +39,7 @@ def digest(document: Mapping[str, Any]) -> str:
 
 
 def ship_default_protocol(clinic: Clinic, by: Actor) -> ProtocolVersion:
-    """Give a clinic the shipped protocol as version 1, a draft (RULINGS 16)."""
+    """Give a clinic the shipped protocol as version 1, a draft."""
     with act("protocol.ship", by=by) as done:
         if Protocol.objects.filter(clinic=clinic, code=CODE).exists():
             raise Refused("This clinic has its protocol already.")
@@ -78,7 +78,7 @@ def draft_version(
 def approve_version(*, version: ProtocolVersion, by: Actor) -> ProtocolEvent:
     """Put a draft in force; the version that was in force is retired with it.
 
-    The author may not approve (SAFETY H7), and neither may the one who approves
+    The author may not approve (H7), and neither may the one who approves
     leave two versions in force at once.
     """
     with act("protocol.approve", by=by) as done:

@@ -66,7 +66,7 @@ def step_up(
     """Go one rung up, when its time is over and the vital signs allow it (D3).
 
     `to_ml_per_h` is what the screen showed and the nurse read back; the server works
-    it out anew and refuses a difference (SAFETY I7).
+    it out anew and refuses a difference (I7).
     """
     with act("rate.step", by=by, patient=session.patient) as done:
         chart = _locked(session, by, seen_version)
@@ -284,7 +284,7 @@ def append_stop(
     flag: Flag | None = None,
     reaction: Reaction | None = None,
 ) -> RateChange:
-    """Append the stop, and move the visit on to observation (RULINGS 2)."""
+    """Append the stop, and move the visit on to observation."""
     if chart.running.state not in ("running", "paused"):
         raise Refused("This infusion is not running.")
     row = _append(

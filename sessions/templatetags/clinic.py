@@ -248,7 +248,7 @@ def late(value: datetime | None, now: datetime) -> str:
 
 @register.simple_tag(takes_context=True)
 def late_entry(context: dict[str, Any], row: Any) -> SafeString:
-    """The label of a row that was written down long after it happened (SAFETY I3)."""
+    """The label of a row that was written down long after it happened (I3)."""
     if not row.is_late(context["clinic"].late_entry_minutes):
         return SafeString("")
     words = _("late entry, %(time)s") % {"time": clock(row.recorded_at)}

@@ -29,7 +29,7 @@ def attempt(
 ) -> Attempt:
     """Do the act when the form is valid; what was refused stands in the form.
 
-    A resend of a submission that was taken is saved, and done only once (SAFETY I10).
+    A resend of a submission that was taken is saved, and done only once (I10).
     """
     if not form.is_valid():
         return Attempt(status=REFUSED, message=first_error(form))

@@ -1,4 +1,4 @@
-"""Every form against what nobody should send: refused or saved as typed (SAFETY 3)."""
+"""Every form against what nobody should send: refused or saved as typed."""
 
 import random
 

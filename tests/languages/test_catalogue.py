@@ -67,7 +67,7 @@ def fits(message, translated: str) -> bool:
 
 
 def test_decimals_keep_their_point_in_every_language():
-    """RULINGS 22: a dose is written the same everywhere."""
+    """A dose is written the same everywhere."""
     with translation.override("de"):
         shown = Template("{{ rate }} {{ dose|num }} {{ big|num }}").render(
             Context({"rate": Decimal("1.5"), "dose": Decimal("0.40"), "big": 12345})

@@ -1,7 +1,7 @@
 """The rules' whole answers, held against those kept from the code before.
 
-The file was written by the rules themselves: it shows that an answer changed, not that it
-was right. What is right stands in the other tests, with its source.
+The file was written by the rules themselves: it shows that an answer changed, not that
+it was right. What is right stands in the other tests, with its source.
 """
 
 import json
@@ -15,7 +15,7 @@ KEPT = json.loads(FILE.read_text())
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_every_figure_act_and_sentence_is_as_it_was_kept(scene):
-    """`python -m tests.rules.whole` writes them anew; read each line that it changes."""
+    """`python -m tests.rules.whole` writes them anew; read what it changes."""
     told = answers(scene)
 
     assert list(told) == list(KEPT[scene])

@@ -1,7 +1,7 @@
 """The record cannot be written: 503 and NOT SAVED, nothing in part, reading goes on.
 
 Full disk, read-only disk, a lock held by another process, a database that is gone.
-Each is over without a restart of the server (H28, SAFETY 4).
+Each is over without a restart of the server (H28).
 """
 
 import sqlite3

@@ -1,4 +1,4 @@
-"""Every migration, rehearsed on a record of the first version (SAFETY 4, H32)."""
+"""Every migration, rehearsed on a record of the first version (H32)."""
 
 from collections.abc import Iterator
 

@@ -10,6 +10,7 @@ from django.urls import reverse
 from sessions.forms.clinics import ClinicSettingsForm
 from sessions.models import AuditEntry, Factor, Login, RecoveryCode
 from tests.conftest import PASSWORD
+from tests.reading import tight
 from tests.views.test_sign_ins import (
     HTMX,
     add_app,
@@ -42,7 +43,7 @@ def tablet(user) -> Client:
 
 class TestLogins:
     def page(self, client) -> str:
-        return client.get(reverse("security")).content.decode()
+        return tight(client.get(reverse("security")).content.decode())
 
     def test_each_browser_is_named_with_address_and_times(self, client, nurse):
         enter(client, "nurse")

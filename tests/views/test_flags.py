@@ -9,6 +9,7 @@ from sessions.services.vitals import record_vitals
 from tests.factories.infusions import NORMAL, by, make_running
 from tests.factories.moments import ago
 from tests.factories.rates import make_rate
+from tests.reading import tight
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "visit-now"}
@@ -71,7 +72,7 @@ def test_keeping_the_rate_needs_a_reason_from_the_list(send, flag):
 
 
 def test_a_call_is_kept_beside_the_open_flag(send, flag):
-    page = send("call", who="Ingrid Halvorsen").content.decode()
+    page = tight(send("call", who="Ingrid Halvorsen").content.decode())
 
     assert "Call: 1 recorded" in page
     assert 'class="flag"' in page

@@ -16,6 +16,7 @@ from sessions.services.notes import write_note
 from sessions.services.vitals import record_vitals
 from tests.factories import visits
 from tests.factories.visits import READING, Morning
+from tests.reading import tight
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ class TestNurses:
         client = sign_in(colleague)
         board = client.get(reverse("board")).content.decode()
         address = reverse("infusion-take-over", args=[morning.visit.pk])
-        form = re.search(rf'<form[^>]*action="{address}".*?</form>', board)[0]
+        form = re.search(rf'<form[^>]*action="{address}".*?</form>', tight(board))[0]
         version = re.search(r'name="version" value="(\d+)"', form)[1]
         answer = take_over(client, morning, version=version, back="board")
 

@@ -10,6 +10,7 @@ from sessions.models import InfusionSession
 from sessions.services.vitals import record_vitals
 from tests.factories.infusions import NORMAL, by, make_running
 from tests.factories.moments import ago
+from tests.reading import tight
 
 pytestmark = pytest.mark.django_db
 FALL = NORMAL | {"systolic_mmhg": 104}
@@ -102,8 +103,8 @@ def test_a_score_stands_in_its_cell_and_colour_only_repeats_it(running, nurse, s
         session=running, reading=NORMAL | {"pulse": 112}, by=by(nurse, ago(0))
     )
 
-    page = sign_in(nurse).get(f"/infusions/{running.pk}/").content.decode()
+    page = tight(sign_in(nurse).get(f"/infusions/{running.pk}/").content.decode())
 
     cell = re.search(r'<td[^>]* data-news="2">112<sup>(.*?)</sup></td>', page)
-    assert cell[1] == '<span class="sr"> NEWS2 </span>2'
+    assert cell[1] == '<span class="sr">NEWS2</span>2'
     assert page.count("data-news") == 1  # a total of 2 has no band, normal parts none

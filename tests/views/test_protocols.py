@@ -9,6 +9,7 @@ from sessions.models import AuditEntry, ProtocolEvent, ProtocolVersion
 from sessions.services import protocols
 from tests.conftest import PASSWORD
 from tests.factories.protocols import actor, protocol_in_force
+from tests.reading import tight
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +53,7 @@ def test_the_version_page_shows_every_rule_with_its_source(sign_in, nurse, versi
         .content.decode()
     )
 
+    text = tight(text)
     policy = version.policy.monitoring
     for rule in (*policy.thresholds, *policy.reactions.rows, *policy.timing):
         assert f'<th scope="row">{rule.rule}' in text

@@ -11,6 +11,7 @@ from tests.factories.moments import ago
 from tests.factories.rates import make_rate
 from tests.factories.reactions import make_medicine, make_vial
 from tests.factories.vitals import make_vitals
+from tests.reading import tight
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "visit-reaction"}
@@ -45,14 +46,14 @@ def send(running, nurse, sign_in):
 
 
 def test_a_tap_opens_the_filled_form_and_writes_nothing(send, paracetamol):
-    page = send("draft/", r_headache="mild").content.decode()
+    page = tight(send("draft/", r_headache="mild").content.decode())
 
     assert "Headache mild" in page
     assert "86.4 mL/h" in page
     assert "P100512345" in page
     assert "worked out: mild" in page
     assert "Reduce 86.4 → 43.2 mL/h" in page
-    assert "Save: pump shows <b>43.2 mL/h</b>" in page
+    assert "Save: pump shows<b>43.2 mL/h</b>" in page
     assert "Paracetamol 1 g oral" in page
     assert not Reaction.objects.exists()
 
