@@ -22,7 +22,7 @@ def test_a_new_server_becomes_a_clinic_with_a_nurse(live_server, page, accessibl
     accessible()
     page.get_by_role("button", name="Set up").click()
 
-    page.get_by_label("User name").fill("robin")
+    page.get_by_role("textbox", name="User name").fill("robin")
     page.get_by_label("Password").fill("four quiet green hills")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name="Add an authenticator app").click()
@@ -44,7 +44,7 @@ def test_a_new_server_becomes_a_clinic_with_a_nurse(live_server, page, accessibl
 
     page.goto(f"{live_server.url}/settings/staff/add/")
     page.get_by_label("Name", exact=True).fill("Kwame Mensah")
-    page.get_by_label("User name").fill("kwame")
+    page.get_by_role("textbox", name="User name").fill("kwame")
     page.get_by_label("Nurse", exact=True).check()
     accessible()
     page.get_by_role("button", name="Add").click()
