@@ -30,7 +30,7 @@ LONGEST = timedelta(days=3700)
 class ReportForm(forms.Form):
     """Period, product and indication; each report adds its own groups and filters."""
 
-    by = forms.ChoiceField(label=_lazy("By"))
+    by = forms.ChoiceField(label=_lazy("Grouped by"))
     period = forms.ChoiceField(label=_lazy("Period"), choices=list(PERIODS.items()))
     first = DayField(label=_lazy("From"), required=False)
     last = DayField(label=_lazy("To"), required=False)

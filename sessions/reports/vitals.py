@@ -355,7 +355,7 @@ def _definitions(policies: tuple[Policy, ...]) -> tuple[tuple[str, str], ...]:
             ),
         ),
         (
-            _("Complete"),
+            _("Complete set"),
             _(
                 "blood pressure, pulse, respiration, oxygen saturation and "
                 "temperature. A set counts at the time it was taken, also "
