@@ -97,7 +97,7 @@ test: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest --clock=America/New_York,2026-11-01T05:30 -m "not soak" \
 	  tests/services/test_rates.py tests/services/test_vitals.py
-	@$(BIN)/python -m pytest -n 2 -m "not soak"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak"
 
 # The same tests on a PostgreSQL that is made for them and gone afterwards.
 test-postgres: $(VENV)/installed-dev

@@ -296,7 +296,11 @@ def _step_cell(chart: SessionChart) -> dict[str, Any]:
     if chart.session.stage in (Stage.OBSERVING, Stage.DISCHARGED):
         until = chart.observe_until
         if until is None or chart.at >= until:
-            return {"title": _("Observation"), "value": _("Finished"), "sub": _until(chart)}
+            return {
+                "title": _("Observation"),
+                "value": _("Finished"),
+                "sub": _until(chart),
+            }
         return {
             "title": _("Observation"),
             "due": until,

@@ -22,6 +22,7 @@ from sessions.services.acts import Refused
 from sessions.services.vitals import correct_vitals, record_vitals, withdraw_vitals
 from tests.factories.infusions import NORMAL, by, make_patient, make_running
 from tests.factories.moments import ago
+from tests.reading import tight
 
 REASON = "Read from the wrong line."
 
@@ -184,7 +185,7 @@ def test_a_corrected_set_shows_its_new_value_on_the_session_page_and_the_record(
     assert right.chart.last_vitals.pk == right.vitals.pk
     client = sign_in(nurse)
     for address in (f"/infusions/{running.pk}/", f"/infusions/{running.pk}/record/"):
-        page = client.get(address).content.decode()
+        page = tight(client.get(address).content.decode())
         struck = [row for row in page.split("<tr") if "superseded" in row[:40]]
         assert len(struck) == 1, address
         assert FIRST[field] in struck[0]

@@ -5,6 +5,7 @@ import threading
 import time
 from pathlib import Path
 
+from tests.reading import tight
 from tests.trust.server import CALM, LOST, Record, Server, served
 
 PULSES = range(60, 91)
@@ -19,7 +20,7 @@ def sheet_of(record: Record, visit: int) -> Path:
 
 def last_pulse(page: str) -> int:
     """The pulse of the line `Last` under `Vital signs`."""
-    line = re.search(r'<th scope="row">Last [\d:]+</th>(.*?)</tr>', page)[1]
+    line = re.search(r'<th scope="row">Last [\d:]+</th>(.*?)</tr>', tight(page))[1]
     return int(re.findall(r"<td>(.*?)</td>", line)[1])
 
 
