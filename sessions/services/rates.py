@@ -321,6 +321,8 @@ def step_held(chart: SessionChart, *, with_set_now: bool = False) -> str:
     running = chart.running
     if running.state != "running":
         return _("The infusion is not running.")
+    if chart.is_volume_in:
+        return _("The volume is in.")
     if running.next_rung is None:
         return _("This is the highest rate of the order.")
     if chart.loud_flags:

@@ -103,6 +103,14 @@ def test_a_set_that_was_not_tolerated_holds_the_step(ready, nurse):
         step(ready, nurse, minutes(30))
 
 
+def test_no_step_is_left_when_the_volume_is_in(third, nurse):
+    make_vitals(third, nurse, minutes(299))
+    assert chart(third, minutes(300)).is_volume_in
+
+    with pytest.raises(Refused, match="The volume is in"):
+        step(third, nurse, minutes(300), "172.8")
+
+
 def test_without_read_back_nothing_changes(ready, nurse):
     with pytest.raises(Refused, match="Read the pump"):
         rates.step_up(
