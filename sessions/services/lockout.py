@@ -177,4 +177,5 @@ def _forget(at: datetime) -> None:
 
 
 def _hashed(subject: str) -> str:
-    return salted_hmac(_("sign-in tries"), subject, algorithm="sha256").hexdigest()
+    """In no language: what is counted in one has to be found in every other."""
+    return salted_hmac("sign-in tries", subject, algorithm="sha256").hexdigest()

@@ -5,6 +5,7 @@ from threading import Thread
 
 import pytest
 from django.db import connection
+from django.utils import translation
 
 from sessions.models import AuditEntry, WrongTries
 from sessions.services import lockout
@@ -37,6 +38,15 @@ def test_nine_wrong_tries_are_forgiven_and_ten_are_not():
 
     assert is_locked("account:nurse")
     assert not is_locked("account:colleague")
+
+
+def test_a_lock_holds_in_every_language():
+    """The language of the sign-in page is the browser's to choose."""
+    with translation.override("en"):
+        fail("account:nurse", times=10)
+
+    with translation.override("de"):
+        assert is_locked("account:nurse")
 
 
 def test_the_number_of_tries_is_the_servers_setting(settings):
