@@ -254,7 +254,8 @@ def news2_document(score: News2 | News2Refused | None) -> dict[str, Any] | None:
     if score is None:
         return None
     if isinstance(score, News2Refused):
-        return {"refused": score.reason}
+        named = {"missing": list(score.missing)} if score.missing else {}
+        return {"refused": score.reason} | named
     return {"total": score.total, "band": score.band, "parts": dict(score.parts)}
 
 

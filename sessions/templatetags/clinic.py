@@ -25,11 +25,13 @@ from sessions.models import (
     EndReason,
     NotDoneReason,
     OverrideReason,
+    PartialReason,
     RateReason,
     ResumeReason,
 )
 from sessions.rules import language
 from sessions.rules.quantities import Number, plain, shown, to_decimal
+from sessions.rules.vitals import in_words
 
 register = template.Library()
 
@@ -336,6 +338,29 @@ def reasons() -> dict[str, Any]:
             "corrected": _lazy("The values were corrected"),
         }
     )
+
+
+@register.filter
+def partial_words(row: Any) -> str:
+    """Why a set is not complete: what was typed, else its code in words."""
+    return row.partial_text or str(
+        dict(PartialReason.choices).get(row.partial_reason, row.partial_reason)
+    )
+
+
+@register.filter
+def measures(names: list[str]) -> str:
+    """Vital signs by their names: `["spo2", "on_oxygen"]` is `SpO2, air or oxygen`."""
+    return in_words(tuple(names))
+
+
+@register.filter
+def unscored(news2: dict[str, Any] | None) -> str:
+    """Why a set has no NEWS2, in the language of the screen; empty when it has one."""
+    score = news2 or {}
+    if missing := score.get("missing"):
+        return language.say("missing: {missing}", missing=measures(missing))
+    return language.say(score.get("refused", ""))
 
 
 @register.filter

@@ -137,7 +137,10 @@ def test_a_missing_value_is_never_normal(running, nurse):
         running, nurse, minutes(15), spo2=None, partial_reason="device", on_oxygen=None
     )
 
-    assert saved.vitals.news2 == {"refused": "missing: spo2, on_oxygen"}
+    assert saved.vitals.news2 == {
+        "refused": "missing: spo2, on_oxygen",
+        "missing": ["spo2", "on_oxygen"],
+    }
     assert "spo2" in saved.flag.findings[0]["missing"]
 
 

@@ -201,3 +201,50 @@ def test_a_control_names_its_lines_and_its_error():
 def test_templates_keep_to_the_content_security_policy(banned):
     for path in TEMPLATES.rglob("*.html"):
         assert not re.search(banned, path.read_text()), path
+
+
+@pytest.mark.parametrize(
+    ("language", "score", "words"),
+    [
+        ("en-gb", {"refused": "", "missing": ["spo2"]}, "missing: SpO2"),
+        (
+            "en-gb",
+            {"refused": "fehlt: respiratory_rate", "missing": ["respiratory_rate"]},
+            "missing: respiratory rate",
+        ),
+        (
+            "de",
+            {"refused": "", "missing": ["respiratory_rate", "on_oxygen"]},
+            "fehlt: Atemfrequenz, Luft oder Sauerstoff",
+        ),
+        ("de", {"refused": "pregnancy", "missing": []}, "Schwangerschaft"),
+        ("de", {"refused": "under 16"}, "under 16"),
+        ("de", {"total": 0, "band": "low", "parts": {}}, ""),
+        ("de", None, ""),
+    ],
+)
+def test_a_set_without_a_score_says_why_to_who_reads_it(language, score, words):
+    with translation.override(language):
+        assert clinic.unscored(score) == words
+
+
+def test_what_was_not_measured_is_named_as_the_form_names_it():
+    names = ["spo2", "baseline temperature_c", "the whole protocol"]
+
+    assert clinic.measures(names) == (
+        "SpO2, baseline of temperature, the whole protocol"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "typed", "words"),
+    [
+        ("asleep", "", "Asleep, not woken"),
+        ("other", "cuff too small", "cuff too small"),
+        ("gone", "", "gone"),
+    ],
+)
+def test_a_set_that_is_not_whole_says_why_in_words(code, typed, words):
+    row = SimpleNamespace(partial_reason=code, partial_text=typed)
+
+    assert clinic.partial_words(row) == words

@@ -143,10 +143,17 @@ def test_a_confirmation_counts_only_for_the_value_it_was_asked_about(send):
 def test_a_partial_set_says_why(send):
     assert send(pulse="").status_code == 422
 
-    answer = send(pulse="", partial_reason="device")
+    answer = send(pulse="", respiratory_rate="", partial_reason="device")
 
     assert answer.status_code == 200
     assert VitalSigns.objects.latest("pk").partial_reason == "device"
+    for words in (
+        "partial: Device not at hand or faulty",
+        "missing: respiratory rate, pulse",
+        "Not measured: pulse, respiratory rate",
+    ):
+        assert words in " ".join(text(answer).split())
+    assert "missing: respiratory_rate" not in text(answer)
 
 
 def test_nothing_at_all_is_no_set(send):
