@@ -43,6 +43,9 @@ logger = logging.getLogger(__name__)
 
 WEIGHT_CONFIRMED = "weight-confirmed"
 
+FOUND_LETTERS = 1000
+"""How much of what a rule found an override keeps."""
+
 TO_DO, HARD, WARNING = "to_do", "hard", "warning"
 """Not done yet; stopped until a prescriber signs; held until somebody says why."""
 
@@ -110,18 +113,35 @@ class Passed:
 
 
 def judge(
-    prepared: "Preparation", overrides: list[GateOverride]
+    prepared: "Preparation",
+    overrides: list[GateOverride],
+    recorded: Mapping[str, str] | None = None,
 ) -> tuple[list[Hold], list[Passed]]:
-    """What holds the Start, in the order of the work, and what was passed."""
+    """What holds the Start, in the order of the work, and what was passed.
+
+    `recorded` are the words of the holds in the record's language, by their rule, where
+    another one is spoken now: what an override keeps is compared with them.
+    """
     holds, passed = [], []
     signed = _signed(overrides)
-    for hold in (*_own_holds(prepared), *_gate_holds(prepared)):
-        override = _override_of(hold, overrides, signed)
+    for hold in _found(prepared):
+        words = hold.text if recorded is None else recorded.get(hold.rule, "")
+        override = _override_of(hold, words, overrides, signed)
         if override is None:
             holds.append(hold)
         else:
             passed.append(Passed(hold=hold, override=override))
     return sorted(holds, key=lambda hold: ITEMS.index(hold.item)), passed
+
+
+def words_found(prepared: "Preparation") -> dict[str, str]:
+    """What is found now, by its rule, in the language that is spoken just now."""
+    return {hold.rule: hold.text for hold in _found(prepared)}
+
+
+def _found(prepared: "Preparation") -> Iterable[Hold]:
+    yield from _own_holds(prepared)
+    yield from _gate_holds(prepared)
 
 
 def _signed(overrides: list[GateOverride]) -> set[int]:
@@ -134,7 +154,7 @@ def _signed(overrides: list[GateOverride]) -> set[int]:
 
 
 def _override_of(
-    hold: Hold, overrides: list[GateOverride], signed: set[int]
+    hold: Hold, words: str, overrides: list[GateOverride], signed: set[int]
 ) -> GateOverride | None:
     if hold.kind == TO_DO:
         return None
@@ -144,7 +164,7 @@ def _override_of(
         if hold.kind == WARNING:
             return row
         # A hard stop that finds something else than was signed for holds again.
-        if row.pk in signed and row.found == hold.text:
+        if row.pk in signed and row.found == words[:FOUND_LETTERS]:
             return row
     return None
 

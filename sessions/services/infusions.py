@@ -502,7 +502,7 @@ def _append_override(
         rule=hold.rule,
         reason_code=reason_code,
         reason_text=reason_text,
-        found=hold.text[:1000],
+        found=hold.text[: gate.FOUND_LETTERS],
         **by.stamp(),
     )
 

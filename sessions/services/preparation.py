@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from sessions.charts import SessionChart, chart_of, vital_set
@@ -36,6 +37,7 @@ from sessions.rules.language import day_words
 from sessions.rules.quantities import plain
 from sessions.rules.thresholds import Phase
 from sessions.services import medicines, order_plans, protocols
+from sessions.services.acts import record_language
 from sessions.services.gate import (
     HARD,
     TO_DO,
@@ -44,6 +46,7 @@ from sessions.services.gate import (
     Hold,
     Passed,
     judge,
+    words_found,
 )
 from sessions.services.todays_plan import Today, plan_of_today
 from sessions.services.vials import current_vials, grams_of, today
@@ -246,6 +249,18 @@ class Preparation:
 
 def prepare(session: InfusionSession, *, at: datetime) -> Preparation:
     """Read everything the Start depends on, and judge it."""
+    prepared, recorded = _read(session, at=at), None
+    overrides = prepared.chart.overrides
+    if overrides and get_language() != session.clinic.language:
+        # They keep what was found in the words of the record.
+        with record_language(session.clinic):
+            recorded = words_found(_read(session, at=at))
+    prepared.holds, prepared.passed = judge(prepared, overrides, recorded)
+    return prepared
+
+
+def _read(session: InfusionSession, *, at: datetime) -> Preparation:
+    """Everything the Start depends on, not judged yet."""
     patient, clinic = session.patient, session.clinic
     version = session.order.current
     protocol = protocols.in_force(clinic)
@@ -258,15 +273,14 @@ def prepare(session: InfusionSession, *, at: datetime) -> Preparation:
     )
     last = _last_start(session, at=at)
     made, fault = plan_of_today(session, version, protocol, last, at=at)
-    overrides = chart.overrides
-    prepared = Preparation(
+    return Preparation(
         session=session,
         at=at,
         chart=chart,
         version=version,
         protocol=protocol,
         weights=weights,
-        weight_confirmed=_confirmation(overrides, weights),
+        weight_confirmed=_confirmation(chart.overrides, weights),
         allergies=list(Allergy.objects.filter(patient=patient).current()),
         risk_factors={
             row.key: row
@@ -287,8 +301,6 @@ def prepare(session: InfusionSession, *, at: datetime) -> Preparation:
         fault=fault,
         baseline_findings=_baseline_findings(chart),
     )
-    prepared.holds, prepared.passed = judge(prepared, overrides)
-    return prepared
 
 
 def is_assessed(session: InfusionSession, *, at: datetime) -> bool:
@@ -340,7 +352,9 @@ def _confirmation(
     """That somebody confirmed the newest weight on record for this visit."""
     if not weights:
         return None
-    wanted = weight_words(weights[0], weights[0].clinic.zone)
+    clinic = weights[0].clinic
+    with record_language(clinic):
+        wanted = weight_words(weights[0], clinic.zone)
     return next(
         (
             row

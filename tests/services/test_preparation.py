@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils import translation
 
 from sessions.models import Answer, Signature, Start
 from sessions.services import (
@@ -143,6 +144,8 @@ class TestWeight:
         assert ("weight-confirmed", TO_DO) in rules(morning, after=later)
         infusions.confirm_weight(session=morning.fresh(), by=morning.by(after=later))
         assert rules(morning, after=later) == []
+        with translation.override("de"):  # whoever reads it
+            assert rules(morning, after=later) == []
 
     def test_a_confirmation_speaks_of_one_weight_only(self, morning):
         later = 60 * 24 * 3
@@ -402,6 +405,8 @@ class TestPassing:
 
         assert row.signature.meaning == Signature.Meaning.OVERRODE
         assert "88" in row.found
+        with translation.override("de"):  # a German screen in an English clinic
+            assert rules(morning) == []
         assert press(morning)
 
     def test_a_nurse_and_a_wrong_password_do_not(self, morning, nurse, prescriber):
