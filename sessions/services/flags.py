@@ -236,7 +236,7 @@ def keep_judgement(
         if reason:
             again, done = reason, max(done, Action(raised.flag.action))
         else:
-            covered |= _covered(raised, found)
+            covered |= _covered(chart, raised, found, moment)
     if again:
         judgement = escalated(chart, judgement, again, done=done)
     flag = None
@@ -314,7 +314,12 @@ def _after_save(
     if raised.verdict is not None:
         if same and _stays(raised):
             return _event(raised, kinds.SEEN_AGAIN, vitals, by), ""
-        back = same and raised.verdict.kind == kinds.SETTLED and _goes_up(raised)
+        if same and _stood_at(chart, raised, moment):
+            own = vitals is not None and raised.flag.vitals_id == vitals.pk
+            return None if own else _event(raised, kinds.SEEN_AGAIN, vitals, by), ""
+        settled_at = _settled_at(chart, raised)
+        later = settled_at is not None and moment >= settled_at
+        back = same and later and _goes_up(raised)
         return None, _("Back again after it had settled") if back else ""
     if raised.recheck_at is None or vitals is None:
         return (_event(raised, kinds.SEEN_AGAIN, vitals, by) if same else None), ""
@@ -344,10 +349,27 @@ def _stays(raised: RaisedFlag) -> bool:
     return kind == FlagEvent.Kind.NOT_SETTLED and not _goes_up(raised)
 
 
-def _covered(raised: RaisedFlag, found: dict[str, str]) -> set[str]:
+def _settled_at(chart: SessionChart, raised: RaisedFlag) -> datetime | None:
+    """When the set was taken, or the word said, with which a flag settled."""
+    verdict = raised.verdict
+    if verdict is None or verdict.kind != FlagEvent.Kind.SETTLED:
+        return None
+    taken = (row for row in chart.every_vitals if row.pk == verdict.vitals_id)
+    return next((row.event_time for row in taken), verdict.event_time)
+
+
+def _stood_at(chart: SessionChart, raised: RaisedFlag, moment: datetime) -> bool:
+    """Whether a flag that has settled since stood at a moment: late sets lie there."""
+    settled_at = _settled_at(chart, raised)
+    return settled_at is not None and raised.flag.event_time <= moment < settled_at
+
+
+def _covered(
+    chart: SessionChart, raised: RaisedFlag, found: dict[str, str], moment: datetime
+) -> set[str]:
     """Series that an earlier flag already shows, at this action or a higher one."""
     standing = raised.is_open or raised.recheck_at is not None or _stays(raised)
-    if not standing:
+    if not standing and not _stood_at(chart, raised, moment):
         return set()
     level = ORDER.index(raised.flag.action)
     return {

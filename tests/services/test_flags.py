@@ -10,7 +10,7 @@ from sessions.services import rates
 from sessions.services.acts import Refused, Stale
 from sessions.services.flags import answer_flag, call_for_flag, override_flag
 from sessions.services.rates import Reason
-from sessions.services.vitals import record_vitals
+from sessions.services.vitals import correct_vitals, record_vitals
 from tests.factories.infusions import NORMAL, by, make_running, minutes
 from tests.factories.rates import make_rate
 
@@ -32,9 +32,12 @@ def chart(session, at):
     return charts_of([fresh], at=at)[0]
 
 
-def save(session, user, at, **values):
+def save(session, user, at, *, taken=None, **values):
     return record_vitals(
-        session=session, reading=NORMAL | values, by=by(user, minutes(at))
+        session=session,
+        reading=NORMAL | values,
+        by=by(user, minutes(at)),
+        event_time=None if taken is None else minutes(taken),
     )
 
 
@@ -210,6 +213,37 @@ def test_a_finding_that_settled_and_is_back_escalates(fast, nurse, reduce_flag):
 
     assert back.flag.action == "pause"
     assert "Back again" in back.flag.headline
+
+
+def test_a_late_set_from_before_it_settled_is_not_back(fast, nurse, reduce_flag):
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+    save(fast, nurse, 121)
+
+    late = save(fast, nurse, 130, taken=110, systolic_mmhg=104)
+    worse = save(fast, nurse, 131, taken=111, systolic_mmhg=96)
+
+    assert late.flag is None
+    assert [event.kind for event in late.events] == [FlagEvent.Kind.SEEN_AGAIN]
+    assert worse.flag.action == "stop"
+    assert "Back again" not in worse.flag.headline
+
+
+def test_a_corrected_baseline_does_not_bring_back_what_settled(
+    fast, nurse, reduce_flag
+):
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+    save(fast, nurse, 121)
+    baseline = chart(fast, minutes(125)).baseline
+
+    saved = correct_vitals(
+        session=fast,
+        vitals_id=baseline.pk,
+        reading=NORMAL | {"systolic_mmhg": 130},
+        reason="cuff was read wrongly",
+        by=by(nurse, minutes(126)),
+    )
+
+    assert saved.flag is None
 
 
 def test_before_its_time_the_recheck_only_notes_that_it_is_still_there(
