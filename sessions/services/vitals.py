@@ -132,6 +132,7 @@ def correct_vitals(
         )
         row.supersedes, row.correction_reason = old, reason
         row.due_at = old.due_at
+        chart.vitals.remove(old)  # what is corrected is no earlier set of its own
         judgement = judge_vitals(chart, row)
         row.news2 = news2_document(judgement.news2)
         row.save(force_insert=True)

@@ -293,6 +293,22 @@ def test_a_correction_keeps_the_first_value_and_closes_its_flag(fast, nurse):
     assert now.flags[0].events[-1].reason_text == "typed 104 for 124"
 
 
+def test_a_corrected_set_is_not_compared_with_what_it_corrects(fast, nurse):
+    save(fast, nurse, minutes(100), systolic_mmhg=118)
+    wrong = save(fast, nurse, minutes(105), systolic_mmhg=98)
+
+    corrected = correct_vitals(
+        session=fast,
+        vitals_id=wrong.vitals.pk,
+        reading=NORMAL | {"systolic_mmhg": 104},
+        event_time=minutes(106),
+        reason="typed 98 for 104, a minute later",
+        by=by(nurse, minutes(108)),
+    )
+
+    assert corrected.flag.findings[0]["values"][0]["last"] == "118"
+
+
 def test_a_corrected_baseline_runs_the_rules_again_for_later_sets(fast, nurse):
     save(fast, nurse, minutes(100), systolic_mmhg=115)
     baseline = chart(fast, minutes(101)).baseline
