@@ -28,8 +28,14 @@ from sessions.models import (
 from sessions.rules.findings import Action, Severity
 from sessions.rules.monitoring import RECHECK_MINUTES
 from sessions.rules.reactions import Symptom, UnknownReaction
+from sessions.rules.running import reduced
 from sessions.services.acts import Actor, Refused, act
-from sessions.services.assessments import escalated, judge_reaction
+from sessions.services.assessments import (
+    Judgement,
+    escalated,
+    judge_reaction,
+    phase_at,
+)
 from sessions.services.flags import (
     answer_all,
     append_act,
@@ -55,6 +61,63 @@ class RecordedReaction:
     flag: Flag | None = None
     rate_change: RateChange | None = None
     medicines: tuple[GivenMedicine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What is proposed at these symptoms, before anything is saved.
+
+    `expected` is the act: what the protocol calls for, as far as it is still open.
+    `reduce_to_ml_per_h` is the rung below, None where there is none or nothing runs.
+    """
+
+    judgement: Judgement
+    grade: str
+    is_severe: bool
+    expected: str
+    reduce_to_ml_per_h: Decimal | None
+
+
+def proposed(
+    chart: SessionChart, chosen: Sequence[tuple[str, str]], *, graded: str = ""
+) -> Proposal | None:
+    """Judge symptoms as their save will, and propose an act; None without any.
+
+    `graded` is the grade by hand, empty if there is none. A severe reaction is stopped
+    whatever its own row says (H26); a check that could not run proposes the pause.
+    """
+    if not chosen:
+        return None
+    symptoms = _read(chosen)
+    judgement = judge_reaction(
+        chart, symptoms, onset=chart.at, recurrence=_is_back(chart, symptoms)
+    )
+    advice = judgement.recommendation
+    action = advice.action if advice else Action.PAUSE
+    grade = worked_out(symptoms, judgement.findings)
+    is_severe = _rank(max(grade, graded, key=_rank)) >= _rank(Grade.SEVERE)
+    if is_severe:
+        action = max(Action.STOP, action)
+    below = reduced(chart.rate_ml_per_h, chart.rungs) if _runs(chart) else None
+    return Proposal(
+        judgement=judgement,
+        grade=grade,
+        is_severe=is_severe,
+        expected=_expected(chart, action),
+        reduce_to_ml_per_h=below.ml_per_h
+        if below and below.action == FlagAction.REDUCE
+        else None,
+    )
+
+
+def _expected(chart: SessionChart, action: Action) -> str:
+    """An act as far as the pump's state leaves it open."""
+    if _runs(chart):
+        by_name = {Action.EMERGENCY: FlagAction.STOP, Action.OBSERVE: CONTINUE}
+        return str(by_name.get(action, action.value))
+    if chart.running.state == "paused" and action >= Action.STOP:
+        return str(FlagAction.STOP)
+    return CONTINUE
 
 
 def record_reaction(
@@ -241,7 +304,7 @@ def _append(
         session=chart.session,
         grade=grade or rule_grade,
         graded_by_rule=rule_grade,
-        phase=chart.phase.value,
+        phase=phase_at(chart, onset).value,
         rate_ml_per_h=then.rate_ml_per_h,
         step=then.step,
         minutes_from_start=minutes,

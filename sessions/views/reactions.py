@@ -5,19 +5,15 @@ from django.utils import timezone
 
 from sessions.access import access, session_in_reach
 from sessions.catalogue.reactions import labels
-from sessions.charts import charts_of, for_charts, read_course
+from sessions.charts import charts_of, read_course
 from sessions.forms.reactions import OutcomeForm, ReactionForm
-from sessions.models import InfusionSession, Reaction
-from sessions.rules.findings import Action, Severity
+from sessions.models import Reaction
 from sessions.rules.quantities import plain
-from sessions.rules.reactions import Symptom
-from sessions.rules.running import reduced
-from sessions.services.assessments import judge_reaction
 from sessions.services.medicines import offers
 from sessions.services.reactions import (
+    proposed,
     record_outcome,
     record_reaction,
-    worked_out,
 )
 from sessions.views.acting import attempt
 from sessions.views.screens import all_chips, answer, chips, full_screen
@@ -27,7 +23,7 @@ from sessions.views.screens import all_chips, answer, chips, full_screen
 def draft(request, pk):
     """What a reaction would say and propose; writes nothing."""
     chart = _chart(request, pk)
-    form, context = _draft(request, chart)
+    _form, context = _draft(request, chart)
     return _page(request, chart, context, status=200)
 
 
@@ -109,9 +105,7 @@ def search(request, pk):
 
 
 def _chart(request, pk):
-    session = session_in_reach(request, pk)
-    fresh = for_charts(InfusionSession.objects).get(pk=session.pk)
-    return charts_of([fresh], at=timezone.now())[0]
+    return charts_of([session_in_reach(request, pk)], at=timezone.now())[0]
 
 
 def _draft(request, chart):
@@ -143,49 +137,23 @@ def _draft(request, chart):
 
 def _proposal(chart, form):
     """What the protocol calls for at these symptoms: grade, act, rate, in words."""
-    symptoms = tuple(
-        Symptom(reaction=key, severity=Severity(severity))
-        for key, severity in form.chosen
-    )
     running = chart.running.state
-    idle = {"action": "continue", "grade": "", "words": "", "acts": [], "rate": ""}
-    if not symptoms:
-        return idle
-    judgement = judge_reaction(chart, symptoms, onset=chart.at, recurrence=False)
-    advice = judgement.recommendation
-    action = advice.action.value if advice else "pause"
-    asked = form.data.get("grade", "")
-    grade = worked_out(symptoms, judgement.findings)
-    if "severe" in (grade, asked) or "life-threatening" in (grade, asked):
-        action = max(Action.STOP, Action(action)).value
-    expected = _expected(action, running)
-    pressed = form.data.get("action", "") or expected
-    lower = reduced(chart.rate_ml_per_h, chart.rungs) if running == "running" else None
-    rate = plain(lower.ml_per_h) if lower and lower.action == "reduce" else ""
+    found = proposed(chart, form.chosen, graded=form.data.get("grade", ""))
+    if found is None:
+        return {"action": "continue", "grade": "", "words": ""}
+    advice, fault = found.judgement.recommendation, found.judgement.fault
+    pressed = form.data.get("action", "") or found.expected
+    rate = "" if found.reduce_to_ml_per_h is None else plain(found.reduce_to_ml_per_h)
     return {
         "action": pressed,
-        "expected": expected,
-        "grade": grade,
-        "words": judgement.fault or (advice.reason if advice else ""),
-        "fault": judgement.fault,
+        "expected": found.expected,
+        "grade": found.grade,
+        "words": fault or (advice.reason if advice else ""),
         "reduce_to": rate,
         "read_back": rate if pressed == "reduce" else "0",
         "running": running,
-        "severe": Severity(grade) >= Severity.SEVERE
-        or asked in ("severe", "life-threatening"),
-        "recheck": advice.recheck_minutes if advice else None,
-        "emergency": action == "emergency",
+        "severe": found.is_severe,
     }
-
-
-def _expected(action: str, running: str) -> str:
-    """The act to propose: what the protocol calls for, as far as it is still open."""
-    if running == "running":
-        act = {"emergency": "stop", "observe": "continue"}.get(action, action)
-        return act
-    if running == "paused" and action in ("stop", "emergency"):
-        return "stop"
-    return "continue"
 
 
 def _page(request, chart, context, *, status):

@@ -12,7 +12,7 @@ from sessions.models import (
     Reaction,
 )
 from sessions.services.acts import Refused
-from sessions.services.reactions import record_outcome, record_reaction
+from sessions.services.reactions import proposed, record_outcome, record_reaction
 from tests.factories.infusions import by, make_running, minutes
 from tests.factories.rates import make_rate
 from tests.factories.reactions import make_allergy, make_medicine, make_vial
@@ -78,6 +78,14 @@ def test_a_late_onset_takes_rate_and_step_of_its_moment(running, nurse):
 
     assert (row.rate_ml_per_h, row.step) == (Decimal("43.2"), 2)
     assert row.minutes_from_start == 40
+
+
+def test_a_reaction_told_of_after_the_end_belongs_to_its_onset(running, nurse):
+    log(running, nurse, action="stop")
+
+    row = log(running, nurse, at=90, action="continue", onset=minutes(40)).reaction
+
+    assert row.phase == "infusing"
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
@@ -183,9 +191,11 @@ def test_a_reaction_that_does_not_settle_escalates(running, nurse, kind):
 def test_the_same_reaction_after_an_act_calls_for_more(running, nurse):
     log(running, nurse)
 
+    proposal = proposed(chart(running, 80), [("headache", "mild")])
     back = log(running, nurse, at=80, action="stop")
 
     assert back.flag.action == "stop"
+    assert proposal.expected == "stop"
 
 
 def test_an_outcome_before_the_onset_is_refused(running, nurse):
