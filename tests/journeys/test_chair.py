@@ -137,7 +137,7 @@ def left(page: Page) -> int:
     return -whole if sign else whole
 
 
-def test_countdowns_are_right_after_a_changed_clock_and_after_sleep(at_chair):
+def test_counts_and_lock_are_right_after_a_changed_clock_and_after_sleep(at_chair):
     page = at_chair
     ahead = timedelta()
 
@@ -167,6 +167,18 @@ def test_countdowns_are_right_after_a_changed_clock_and_after_sleep(at_chair):
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     page.wait_for_timeout(600)
     assert abs(before - 480 - left(page)) < 12
+
+    lock = page.get_by_role("dialog", name="Locked")
+    wake = "document.dispatchEvent(new Event('visibilitychange'))"
+    page.evaluate(set_clock, 780_000 + 3_600_000)  # set ahead by an hour: not unused
+    page.evaluate(wake)
+    page.wait_for_timeout(600)
+    expect(lock).to_be_hidden()
+
+    ahead = timedelta(minutes=28)  # slept for twenty more: unused
+    page.evaluate(set_clock, 780_000 + 3_600_000 + 1_200_000)
+    page.evaluate(wake)
+    expect(lock).to_be_visible()
 
 
 def test_what_becomes_late_is_said_once_and_sounds_where_it_was_asked(

@@ -49,16 +49,19 @@
   // After sleep, or when somebody set this tablet's clock, the two clocks disagree: the
   // server is asked, by the head of a file that is no page and keeps no login alive.
   let apart = 0;
+  let asking = null;
   const agree = () => {
     const difference = Date.now() - then.set - (performance.now() - then.mono);
-    if (Math.abs(difference - apart) < 1500) return;
+    if (Math.abs(difference - apart) < 1500) return asking;
     apart = difference;
-    fetch($("link[rel=icon]").href, { method: "HEAD", cache: "no-store" }).then((answer) => {
+    const how = { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(5000) };
+    asking = fetch($("link[rel=icon]").href, how).then((answer) => {
       correct(answer.headers.get("Date"));
       apart = 0;
       document.body.dispatchEvent(new Event("visit-due")); // what it shows is old too
       tick();
     }, () => { /* no line: the longer time stands until there is one */ });
+    return asking;
   };
 
   let wall = null;
@@ -132,18 +135,18 @@
   // While a finger is on the board, or keys walk over it, nothing there moves to another
   // patient. What moved just before a press was not yet seen: that press counts for nothing.
   let held = 0;
-  let moved = 0;
+  let moved = -500;
   let blind = false;
   const shape = (region) => $$("a, button", region)
     .map((each) => each.id || each.getAttribute("href") || each.textContent.trim()).join();
   document.addEventListener("pointerdown", (event) => {
     const region = event.target.closest("[data-live]");
-    blind = Boolean(region) && Date.now() - moved < 500;
-    if (region) held = Date.now() + 60000;
+    blind = Boolean(region) && performance.now() - moved < 500;
+    if (region) held = performance.now() + 60000;
   });
   document.addEventListener("keydown", (event) => {
     blind = false;
-    if (event.target.closest?.("[data-live]")) held = Math.max(held, Date.now() + 3000);
+    if (event.target.closest?.("[data-live]")) held = Math.max(held, performance.now() + 3000);
   });
   document.addEventListener("click", (event) => {
     if (!blind || !event.target.closest("[data-live]")) return;
@@ -151,7 +154,7 @@
     event.stopPropagation();
   }, true);
   for (const end of ["pointerup", "pointercancel"]) {
-    document.addEventListener(end, () => { if (held) held = Date.now() + 400; });
+    document.addEventListener(end, () => { if (held) held = performance.now() + 400; });
   }
 
   /* ---- In flight: one press, one request ------------------------------------------- */
@@ -344,7 +347,7 @@
   let before = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
     const polled = event.detail.xhr.clinic?.live;
-    if (polled && held > Date.now()) { event.detail.shouldSwap = false; return; }
+    if (polled && held > performance.now()) { event.detail.shouldSwap = false; return; }
     if (polled) { // htmx would follow it, and leaving a field is a change to that field
       event.detail.serverResponse = event.detail.serverResponse.replace(/\sautofocus(?=[\s=>/])/g, "");
     }
@@ -374,7 +377,7 @@
     const { polled, active, inside, shape: was } = before;
     before = null;
     if (polled) {
-      if (shape(target) !== was) moved = Date.now();
+      if (shape(target) !== was) moved = performance.now();
       const same = active?.isConnected ? active : active?.id && document.getElementById(active.id);
       if (same && same !== document.activeElement) same.focus({ preventScroll: true });
     } else if (inside && document.activeElement === document.body && target.isConnected) {
@@ -473,6 +476,6 @@
   const box = list && document.activeElement === document.body && onward(list);
   if (box?.matches?.("input.box")) box.focus();
 
-  window.clinic = { $, $$, now, say, words, hms, correct };
+  window.clinic = { $, $$, now, agree, say, words, hms, correct };
   tick();
 })();

@@ -7,7 +7,7 @@
 (() => {
   "use strict";
   const { clinic } = window;
-  const { $, $$ } = clinic;
+  const { $, $$, now } = clinic;
   const box = $("#lock");
   const root = document.documentElement;
   const me = document.body.dataset.user;
@@ -47,23 +47,30 @@
   const say = (text) => { says.textContent = text; };
   const locked = () => "locked" in root.dataset;
 
-  let used = Date.now();
+  // By the server's time. Where this tablet's clocks disagree, after sleep or because one
+  // was set, it is asked first; without a line the longer time stands, and the page locks.
+  let used = now();
   let asked = used; // when the server last heard of a use of this page
-  const over = (moment) => Date.now() - moment > 60000 * box.dataset.idle;
+  const over = (moment) => now() - moment > 60000 * box.dataset.idle;
   const idle = () => over(used);
+  const watch = async () => {
+    used = Math.min(used, now()); // what was set ahead may have been set back since
+    if (!idle()) return;
+    await clinic.agree();
+    if (idle()) lock(true);
+  };
   // What is used in one tab is used in all; nothing is stored.
   const tabs = new BroadcastChannel("used");
-  tabs.onmessage = () => { if (!idle()) used = Date.now(); };
+  tabs.onmessage = () => { if (!idle()) used = now(); };
   const touch = () => {
     if (locked()) return;
-    if (idle()) { lock(true); return; }
-    if (Date.now() - used > 5000) tabs.postMessage(0);
-    used = Date.now();
+    if (idle()) { watch(); return; }
+    if (now() - used > 5000) tabs.postMessage(0);
+    used = now();
   };
   for (const kind of ["pointerdown", "keydown", "input", "wheel"]) {
     addEventListener(kind, touch, { capture: true, passive: true });
   }
-  const watch = () => { if (!locked() && idle()) lock(true); };
   setInterval(watch, 5000);
   addEventListener("focus", watch);
   document.addEventListener("visibilitychange", () => {
@@ -87,7 +94,7 @@
   };
   const open = (mine) => {
     if (!mine) return;
-    used = asked = Date.now();
+    used = asked = now();
     delete root.dataset.locked;
     form.reset();
     box.close();
@@ -136,12 +143,12 @@
     event.stopPropagation();
     clinic.sameUser().then((mine) => {
       if (!mine) return;
-      asked = Date.now();
+      asked = now();
       target.requestSubmit(submitter);
     }, () => target.requestSubmit(submitter));
   }, true);
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful && event.detail.xhr.clinic?.wrote) asked = Date.now();
+    if (event.detail.successful && event.detail.xhr.clinic?.wrote) asked = now();
   });
   box.addEventListener("cancel", (event) => event.preventDefault());
   box.addEventListener("close", () => { if (locked()) box.showModal(); });
