@@ -267,7 +267,7 @@ def time_findings(
                     minutes=minutes,
                     why=due.why,
                 ),
-                calls_for=rules.overdue.calls_for,
+                calls_for=say(rules.overdue.calls_for),
                 source=due.source,
                 series="time vitals",
             )
@@ -284,7 +284,7 @@ def time_findings(
                         "This step has run {minutes} minutes past its time",
                         minutes=minutes,
                     ),
-                    calls_for=rules.step.calls_for,
+                    calls_for=say(rules.step.calls_for),
                     source=schedule.step_overdue_minutes.source,
                     series="time step",
                 )

@@ -101,6 +101,17 @@ def test_a_paused_visit_proposes_the_lower_rate(running, nurse, sign_in):
     assert "86.4 (faster)" in page
 
 
+def test_what_one_set_answers_is_asked_for_once(clinic, nurse, prescriber, sign_in):
+    late = make_running(clinic, nurse, prescriber, at=ago(50))
+
+    page = page_of(sign_in(nurse), late)
+
+    assert page.count("the protocol calls for") == 1
+    asked = page.partition("the protocol calls for")[0][-220:]
+    assert "Vital signs 35 minutes late" in asked
+    assert "This step has run 20 minutes past its time.</b>T-11, T-12:" in asked
+
+
 def test_an_emergency_shows_its_steps(running, nurse, sign_in):
     record_vitals(
         session=running,
