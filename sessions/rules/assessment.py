@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from sessions.rules.findings import Action, Finding
 from sessions.rules.language import inside, say
-from sessions.rules.news2 import News2, News2Refused, known_parts, news2
+from sessions.rules.news2 import PARTS, News2, News2Refused, known_parts, news2
 from sessions.rules.policy import MonitoringPolicy, Notice, Policy
 from sessions.rules.reactions import ANY, Symptom, reaction_findings
 from sessions.rules.recommendation import RatePosition, Recommendation, recommend
@@ -165,7 +165,7 @@ def _score_readings(
 
     least = sum(before.values()) if before else None
     parts = tuple(
-        reading(f"NEWS2 {name.split('_')[0]}", points, before.get(name))
+        reading(f"NEWS2 {in_words((PARTS[name],))}", points, before.get(name))
         for name, points in score.parts.items()
     )
     return {

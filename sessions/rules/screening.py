@@ -185,7 +185,8 @@ class GateFacts:
     """Everything the gate looks at, as plain values; None is not known, never "none".
 
     `risk_factors` and `answers` say yes, no, or not asked (None or left out), by the
-    keys of the catalogue. `baseline_findings` are those of the baseline's assessment;
+    keys of the catalogue. `product_names` say what the products of the order and of
+    the vials are called. `baseline_findings` are those of the baseline's assessment;
     None says that its check was not done.
     """
 
@@ -193,6 +194,7 @@ class GateFacts:
     age_years: Decimal
     attested: Mapping[str, bool] = field(default_factory=dict)
     product: str
+    product_names: Mapping[str, str] = field(default_factory=dict)
     planned_g: Decimal
     dose_g_per_kg: Decimal | None = None
     vials: tuple[VialFact, ...] = ()
@@ -368,10 +370,11 @@ def _wrong_product(facts: GateFacts, _: Decimal) -> str:
     wrong = {vial.product for vial in facts.vials} - {facts.product}
     if not wrong:
         return ""
+    names = facts.product_names
     return say(
         "Ordered {product}, at the chair {wrong}",
-        product=facts.product,
-        wrong=", ".join(sorted(wrong)),
+        product=names.get(facts.product, facts.product),
+        wrong=", ".join(sorted(names.get(key, key) for key in wrong)),
     )
 
 

@@ -92,10 +92,7 @@ def start_rule(
     if last_product_key is None:
         because = say("no earlier infusion is recorded")
     elif last_product_key != product_key:
-        because = say(
-            "the last product was another one ({last_product_key})",
-            last_product_key=last_product_key,
-        )
+        because = say("the last product was another one")
     elif days_since_last is None:
         because = say("the date of the last infusion is not known")
     elif days_since_last > weeks * 7:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from sessions.catalogue.gate import gate_catalogue
 from sessions.catalogue.labs import lab_tests
+from sessions.catalogue.products import products
 from sessions.charts import vital_set
 from sessions.models import (
     Answer,
@@ -356,6 +357,7 @@ def gate_facts(prepared: "Preparation") -> GateFacts:
         age_years=Decimal(patient.age_on(day)),
         attested=_attested(prepared),
         product=version.product_key,
+        product_names={key: each.name for key, each in products().items()},
         planned_g=version.given_g,
         dose_g_per_kg=version.dose_g_per_kg or None,
         vials=tuple(

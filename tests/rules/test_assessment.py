@@ -601,6 +601,19 @@ def test_a_finding_carries_its_values_limit_and_source():
     assert found.source.text.startswith("TRIP")
 
 
+@pytest.mark.parametrize(
+    ("now", "before", "words"),
+    [
+        ({"spo2": 91}, {"spo2": 93}, "NEWS2 SpO2 3 (limit: 3 or more)"),
+        ({"pulse": 131}, {}, "NEWS2 pulse 3 (limit: 3 or more)"),
+        ({"respiratory_rate": 25}, {}, "NEWS2 respiratory rate 3 (limit: 3 or more)"),
+        ({"consciousness": "V"}, {}, "NEWS2 consciousness 3 (limit: 3 or more)"),
+    ],
+)
+def test_the_value_that_scores_three_is_called_by_its_name(now, before, words):
+    assert words in {each.because for each in judge(now, before).findings}
+
+
 def test_the_reason_cites_protocol_and_rule():
     reason = judge({"systolic_mmhg": 104}).recommendation.reason
 

@@ -63,6 +63,17 @@ def keys(findings) -> list[str]:
     return [finding.series for finding in findings]
 
 
+def test_another_product_at_the_chair_is_called_by_its_name():
+    names = {"privigen_10": "Privigen 10%", "octagam_10": "Octagam 10%"}
+    vials = (VIAL, replace(VIAL, product="octagam_10"))
+
+    found = asked(vials=vials, product_names=names).hard
+
+    assert [finding.because for finding in found] == [
+        "Ordered Privigen 10%, at the chair Octagam 10%"
+    ]
+
+
 def test_a_ready_patient_passes():
     result = asked()
 

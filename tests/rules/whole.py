@@ -289,6 +289,7 @@ def gates() -> Iterator[tuple[str, Any]]:
         baseline=replace(WELL, spo2=None),
         baseline_age_minutes=D(30),
         baseline_findings=grave,
+        product_names={"privigen_10": "Privigen 10%", "octagam_10": "Octagam 10%"},
         premedications=(
             PremedicationFact(name="Paracetamol", wait_minutes=D(30), minutes_ago=None),
             PremedicationFact(
@@ -298,7 +299,7 @@ def gates() -> Iterator[tuple[str, Any]]:
         pump_shows_ml_per_h=D("43.2"),
         lab_readings={
             "creatinine": lab("creatinine", "180", "90"),
-            "haemoglobin": lab("haemoglobin", "9", "12"),
+            "haemoglobin_g_dl": lab("haemoglobin_g_dl", "9", "12"),
         },
     )
     yield "all is well", gate(READY, CATALOGUE, LABS)
@@ -537,9 +538,9 @@ def broken() -> Iterator[tuple[str, Any]]:
                 else:
                     table[key] = {"strange": []} if way == "strange" else 1
                 words = refused(
-                    lambda document=document: Policy.from_document(
-                        document, code="2026", version=1
-                    ).label
+                    lambda document=document: (
+                        Policy.from_document(document, code="2026", version=1).label
+                    )
                 )
                 yield f"{name} {way}", words
 
