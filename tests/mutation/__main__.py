@@ -20,11 +20,6 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SLOW = (
-    "second_engine_written_naively or uneventful_session_raises or "
-    "restart_is_never_the_old_rate"
-)
-"""Tests that take long and would notice little more: the score can only be higher."""
 PARTS = {
     "rules": (
         ["sessions/rules/*.py"],
@@ -46,9 +41,16 @@ PARTS = {
         ],
     ),
 }
-NOTICED = {1: "failed", 3: "failed", -24: "timed out", 24: "timed out", 36: "timed out"}
-BATCH = 50
-"""Mutants in one run, so that a run that is cut short has drawn from every module."""
+GENERATE = """
+from mutmut.__main__ import copy_also_copy_files, copy_src_dir, create_mutants
+copy_src_dir()
+copy_also_copy_files()
+create_mutants(1)
+"""
+"""mutmut makes the mutants; `trial.py` tries them, each in a process that nothing has
+run in before. mutmut's own run forks them from one in which every test has run: what
+was read once and kept is then still right, and a mutant of it goes unnoticed."""
+TRIED = "tried.jsonl"
 
 
 def copy_of_the_commit(into: Path) -> None:
@@ -59,83 +61,84 @@ def copy_of_the_commit(into: Path) -> None:
     subprocess.run(["tar", "x", "-C", into], check=True, input=archive.stdout)
 
 
-def configure(copy: Path, modules: list[str], tests: list[str]) -> None:
+def generate(copy: Path, modules: list[str]) -> None:
     beside = sorted(
-        each.name
-        for each in copy.iterdir()
-        if each.name not in ("sessions", "tests", "pyproject.toml")
+        each.name for each in copy.iterdir() if each.name not in ("sessions", "tests")
     )
-    arguments = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:rerunfailures"]
     settings = {
         "source_paths": ["sessions"],
         "only_mutate": modules,
-        "also_copy": beside,
-        "pytest_add_cli_args": [*arguments, "-m", "not soak", "-k", f"not ({SLOW})"],
-        "pytest_add_cli_args_test_selection": tests,
-        "use_git_change_detection": False,
-        "track_dependencies": False,
+        "also_copy": [*beside, "tests"],
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     with (copy / "pyproject.toml").open("a") as file:
         file.write("\n[tool.mutmut]\n" + "\n".join(lines) + "\n")
+    with (copy / "generated.log").open("w") as log:
+        subprocess.run(
+            [sys.executable, "-c", GENERATE], cwd=copy, check=True, stdout=log
+        )
 
 
-def mutmut(copy: Path, *names: str) -> None:
-    environment = os.environ | {
-        "SECRET_KEY": "mutation",
-        "DATABASE_FILE": str(copy / "mutants.sqlite3"),
-        "DATABASE_URL": "",
-    }
-    command = [sys.executable, "-m", "mutmut", "run", "--max-children", "1", *names]
-    with (copy / "mutmut.log").open("a") as log:
-        subprocess.run(command, cwd=copy, env=environment, stdout=log, stderr=log)
-
-
-def results(copy: Path) -> dict[str, dict[str, int | None]]:
-    """Every mutant by module, with how its tests ended; None before they ran."""
+def mutants(copy: Path) -> dict[str, list[str]]:
+    """Every mutant by module."""
     found = {}
     for file in sorted((copy / "mutants" / "sessions").rglob("*.meta")):
-        ended = json.loads(file.read_text())["exit_code_by_key"]
-        if ended:
+        names = sorted(json.loads(file.read_text())["exit_code_by_key"])
+        if names:
             module = file.relative_to(copy / "mutants").as_posix().removesuffix(".meta")
-            found[module] = ended
+            found[module] = names
     return found
 
 
 def drawn(copy: Path, sample: int, seed: str) -> list[str]:
     """A share of every module's mutants, at least four of each, in a mixed order."""
-    modules = results(copy)
+    modules = mutants(copy)
     whole = sum(map(len, modules.values()))
     names = []
-    for module, mutants in modules.items():
-        count = min(len(mutants), max(4, -(-len(mutants) * sample // whole)))
-        names += random.Random(f"{seed} {module}").sample(sorted(mutants), count)
+    for module, made in modules.items():
+        count = min(len(made), max(4, -(-len(made) * sample // whole)))
+        names += random.Random(f"{seed} {module}").sample(made, count)
     random.Random(seed).shuffle(names)
     return names
 
 
-def report(copy: Path, names: list[str]) -> int:
-    tried, missed, unnoticed = Counter(), Counter(), []
-    for module, mutants in results(copy).items():
-        for name in names:
-            ended = mutants.get(name)
-            if ended is None:
-                continue
-            tried[module] += 1
-            if ended not in NOTICED:
-                missed[module] += 1
-                unnoticed.append(name)
-    for module in sorted(tried):
-        share = 100 * (tried[module] - missed[module]) / tried[module]
-        print(f"{module:45} {tried[module]:5} tried {share:6.1f} % noticed")
-    whole, lost = tried.total(), missed.total()
-    if whole:
-        print(
-            f"{'all':45} {whole:5} tried {100 * (whole - lost) / whole:6.1f} % noticed"
-        )
-    for name in unnoticed:
-        print("unnoticed:", name)
-    return whole
+def tried(copy: Path) -> dict[str, str]:
+    """Mutants that were tried, with the first test that noticed; empty for none."""
+    file = copy / TRIED
+    lines = file.read_text().splitlines() if file.exists() else ()
+    return {each["name"]: each["noticed"] for each in map(json.loads, lines)}
+
+
+def attempt(copy: Path, names: list[str], tests: list[str]) -> None:
+    environment = os.environ | {
+        "SECRET_KEY": "mutation",
+        "DATABASE_FILE": str(copy / "mutants.sqlite3"),
+        "DATABASE_URL": "",
+    }
+    subprocess.run(
+        [sys.executable, "-m", "tests.mutation.trial", str(copy / TRIED), *tests],
+        cwd=copy / "mutants",
+        env=environment,
+        check=True,
+        text=True,
+        input="\n".join(names),
+    )
+
+
+def report(copy: Path, names: list[str]) -> None:
+    known = tried(copy)
+    tries, missed = Counter(), Counter()
+    for module, made in mutants(copy).items():
+        mine = set(made).intersection(names)
+        tries[module] = len(mine)
+        missed[module] = sum(not known[name] for name in mine)
+    tries["all"], missed["all"] = tries.total(), missed.total()
+    for module, count in tries.items():
+        share = 100 * (count - missed[module]) / count
+        print(f"{module:45} {count:5} tried {share:6.1f} % noticed")
+    for name in names:
+        if not known[name]:
+            print("unnoticed:", name)
 
 
 def main() -> None:
@@ -147,17 +150,14 @@ def main() -> None:
     asked = parser.parse_args()
     os.nice(15)
     copy = asked.keep or Path(tempfile.mkdtemp(prefix="mutation-"))
+    modules, tests = PARTS[asked.part]
     if not (copy / "mutants").exists():
         copy.mkdir(exist_ok=True)
         copy_of_the_commit(copy)
-        configure(copy, *PARTS[asked.part])
-        mutmut(copy, "nothing of this name")
+        generate(copy, modules)
     names = drawn(copy, asked.sample, asked.seed)
-    for first in range(0, len(names), BATCH):
-        mutmut(copy, *names[first : first + BATCH])
-        print(f"after {first + BATCH} of {len(names)}", flush=True)
-    if report(copy, names) < len(names):
-        sys.exit(f"not every mutant was tried: see {copy / 'mutmut.log'}")
+    attempt(copy, [name for name in names if name not in tried(copy)], tests)
+    report(copy, names)
     if asked.keep is None:
         shutil.rmtree(copy)
 
