@@ -1,6 +1,7 @@
 """The page of Start: everything before an infusion, each item a form of its own."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from django.http import HttpResponse
@@ -44,7 +45,7 @@ from sessions.models import (
 from sessions.rules.language import day_of_year, day_words, say
 from sessions.rules.quantities import plain
 from sessions.services import infusions, patients, preparation
-from sessions.services.acts import Actor, view_of
+from sessions.services.acts import Actor, Refused, view_of
 from sessions.services.gate import asks_pregnancy
 from sessions.services.medicines import Offer
 from sessions.services.notes import standing_note
@@ -110,13 +111,14 @@ def weigh(request: ClinicRequest, pk: int) -> HttpResponse:
     def do(by: Actor) -> None:
         patients.record_weight(patient=session.patient, by=by, **form.values)
 
-    answer = _act(request, session, "weight", form, do, after=_assess)
-    return answer
+    return _act(request, session, "weight", form, do, after=_assess)
 
 
 def _assess(request: ClinicRequest, session: InfusionSession) -> None:
+    """Move the visit on; if that is refused now, the next act on it does so."""
     session = session_in_reach(request, session.pk)
-    infusions.note_assessed(session=session, by=actor(request))
+    with suppress(Refused):  # the weight is saved: that must not read as a fault
+        infusions.note_assessed(session=session, by=actor(request))
 
 
 @access("chart", methods=("POST",))

@@ -230,6 +230,27 @@ def test_pounds_for_kilograms_are_asked_about(http, morning):
     assert count(Weight, morning) == 1
 
 
+def test_a_saved_weight_is_never_answered_as_a_fault(
+    http, nurse, charge_nurse, prescriber, pharmacist, admin
+):
+    """The server's clock went back: the visit cannot move on, the weight is kept."""
+    morning = Morning.of(
+        at=timezone.now() - timedelta(days=3),
+        nurse=nurse,
+        charge_nurse=charge_nurse,
+        prescriber=prescriber,
+        pharmacist=pharmacist,
+        admin=admin,
+    )
+    later = 3 * 24 * 60 + 10
+    morning.ready(after=later, skip={"weight", "baseline", "warnings"})
+
+    answer = http.post(url("infusion-weigh", morning), {"weight_kg": "72"}, headers=HX)
+
+    assert answer.status_code == 200
+    assert count(Weight, morning) == 2
+
+
 class TestVials:
     @pytest.fixture
     def scan(self, morning):
