@@ -103,11 +103,12 @@ class Value:
 class Finding:
     """One thing a rule found, with all that is needed to review it.
 
-    `because` says what was found, `calls_for` names (never commands) what the
-    protocol calls for, `clears` what would settle it. `holds_start` means no Start
-    without a prescriber; `work_list` that it goes to the list of things to report;
-    `restarts` that the protocol names a restart after the pause it calls for;
-    `first_step` that the ladder begins again at its first rung.
+    `because` says what was found, `short` the same without its limit where there is
+    one; `calls_for` names (never commands) what the protocol calls for, `clears` what
+    would settle it. `holds_start` means no Start without a prescriber; `work_list`
+    that it goes to the list of things to report; `restarts` that the protocol names a
+    restart after the pause it calls for; `first_step` that the ladder begins again at
+    its first rung.
     """
 
     rule: str
@@ -121,6 +122,7 @@ class Finding:
     note: str = ""
     clears: str = ""
     series: str = ""
+    short: str = ""
     restarts: bool = False
     first_step: bool = False
     recheck_minutes: int | None = None
@@ -128,6 +130,11 @@ class Finding:
     accepted_baseline: bool = False
     holds_start: bool = False
     work_list: bool = False
+
+    @property
+    def headline(self) -> str:
+        """What was found, as short as it is told."""
+        return self.short or self.because
 
     @property
     def priority(self) -> Priority | None:

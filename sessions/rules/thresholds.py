@@ -397,6 +397,7 @@ class Crossing:
             values=tuple(c.value(reading) for c, reading in self.readings),
             note=say(rule.note),
             series=rule.series,
+            short=f"{found}{signs_text}",
             restarts=act.restarts,
             recheck_minutes=act.recheck_minutes,
             escalates_minutes=act.escalates_minutes,

@@ -153,6 +153,7 @@ def escalated(
         head,
         action=action,
         because=f"{because}: {head.because}",
+        short=f"{because}: {head.headline}",
         calls_for=f"{ESCALATED_WORDS[action]}; {inside(because)}",
         restarts=action is Action.PAUSE,
         source=chart.policy.monitoring.reactions.recurrence.source,

@@ -410,7 +410,7 @@ def _raise(
         rule=head.rule,
         action=advice.action.value,
         priority=advice.action.priority.value,
-        headline=head.because.partition(" (limit: ")[0][:300],
+        headline=head.headline[:300],
         calls_for=(
             _("{label}, rule {rule}, calls for {calls_for}.").format(
                 label=policy.label, rule=head.rule, calls_for=advice.calls_for

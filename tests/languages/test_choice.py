@@ -84,6 +84,7 @@ def test_a_german_clinic_keeps_german(running, nurse):
 
     assert "ystolisch" in flag.headline
     assert "fell" not in flag.headline
+    assert flag.headline.endswith("128 → 96")
 
 
 def test_a_refusal_is_worded_for_its_reader(clinic, nurse):
