@@ -357,7 +357,7 @@ def gate_facts(prepared: "Preparation") -> GateFacts:
         age_years=Decimal(patient.age_on(day)),
         attested=_attested(prepared),
         product=version.product_key,
-        product_names={key: each.name for key, each in products().items()},
+        product_names={key: each.brand for key, each in products().items()},
         planned_g=version.given_g,
         dose_g_per_kg=version.dose_g_per_kg or None,
         vials=tuple(
