@@ -250,18 +250,3 @@ class VialForm(ClinicForm):
                     brand=product.brand, words=words
                 ),
             )
-
-
-class FinishVialForm(ClinicForm):
-    """A vial was finished, or set aside unused, with what was left in it."""
-
-    waste_ml = NumberField(
-        low="0", high="2000", places=1, unit="mL", label=_lazy("Left in the vial")
-    )
-    waste_reason = PlainText(required=False, max_length=120, label=_lazy("Why"))
-
-    def clean(self):
-        given = super().clean()
-        if given.get("waste_ml") and not given.get("waste_reason"):
-            self.add_error("waste_reason", _("Say why something was left."))
-        return given

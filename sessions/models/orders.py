@@ -39,12 +39,6 @@ ORDER_MOVES = {
 """A change of an order makes a new version, which starts as a draft again."""
 
 
-class OrderQuerySet(ClinicalQuerySet):
-    def usable(self):
-        """Signed, verified and not on hold: sessions may be started from these."""
-        return self.filter(status=OrderStatus.ACTIVE)
-
-
 class Order(Owned):
     """The header of a prescription (FHIR MedicationRequest): where it stands."""
 
@@ -57,7 +51,7 @@ class Order(Owned):
     created_at = models.DateTimeField()
     created_by = models.ForeignKey("infusions.User", models.PROTECT, related_name="+")
 
-    objects = OrderQuerySet.as_manager()
+    objects = ClinicalQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "-id"]

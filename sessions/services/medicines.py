@@ -30,14 +30,12 @@ LONGEST_GAP = 8 * DAY
 class Offer:
     """One ordered medicine as the nurse sees it: may it be given now, and if not, why.
 
-    `given` are the doses of this visit; `refusal` is empty when it may be given;
-    `from_at` is the earliest moment for the next dose when only time stands between.
+    `given` are the doses of this visit; `refusal` is empty when it may be given.
     """
 
     ordered: OrderMedicine
     given: tuple[GivenMedicine, ...]
     refusal: str = ""
-    from_at: datetime | None = None
 
     @property
     def due(self) -> bool:
@@ -72,7 +70,6 @@ def give(
     ordered: OrderMedicine,
     by: Actor,
     event_time: datetime | None = None,
-    seen_version: int | None = None,
 ) -> GivenMedicine:
     """Record one dose of an ordered medicine.
 
@@ -243,8 +240,8 @@ def _offer(
         if row.session_id == session.pk
         and (row.ordered_id == ordered.pk or row.ordered_id is None)
     )
-    refusal, from_at = _refusal(session, ordered, same, given, allergies, at=at)
-    return Offer(ordered=ordered, given=given, refusal=refusal, from_at=from_at)
+    refusal = _refusal(session, ordered, same, given, allergies, at=at)
+    return Offer(ordered=ordered, given=given, refusal=refusal)
 
 
 def _refusal(
@@ -255,59 +252,58 @@ def _refusal(
     allergies: list[Allergy],
     *,
     at: datetime,
-) -> tuple[str, datetime | None]:
+) -> str:
+    """Why a dose may not be given at a moment; empty when it may."""
     against = allergy_against(ordered.medicine_key, ordered.name, allergies)
     if against is not None:
         reaction = f" ({against.reaction})" if against.reaction else ""
-        return (
-            _(
-                "Allergy to {substance}{reaction}: {name} is not given. "
-                "Ask the prescriber for another."
-            ).format(substance=against.substance, reaction=reaction, name=ordered.name),
-            None,
-        )
+        return _(
+            "Allergy to {substance}{reaction}: {name} is not given. "
+            "Ask the prescriber for another."
+        ).format(substance=against.substance, reaction=reaction, name=ordered.name)
     if given and ordered.purpose == Purpose.BEFORE:
-        return _("{name} was given already in this visit.").format(
-            name=ordered.name
-        ), None
+        return _("{name} was given already in this visit.").format(name=ordered.name)
     if ordered.gap_minutes and same:
         free = same[-1].event_time + timedelta(minutes=ordered.gap_minutes)
         if at < free:
             clock = free.astimezone(session.clinic.zone)
-            return (
-                _(
-                    "{name}: next dose from {clock} ({gap_minutes} min between doses)."
-                ).format(
-                    name=ordered.name,
-                    clock=f"{clock:%H:%M}",
-                    gap_minutes=ordered.gap_minutes,
-                ),
-                free,
+            return _(
+                "{name}: next dose from {clock} ({gap_minutes} min between doses)."
+            ).format(
+                name=ordered.name,
+                clock=f"{clock:%H:%M}",
+                gap_minutes=ordered.gap_minutes,
             )
-    if ordered.max_in_24h is not None:
-        lately = [row for row in same if row.event_time > at - DAY]
-        doses = [_in_unit(row.dose, row.dose_unit, ordered.dose_unit) for row in lately]
-        if None in doses:
-            return (
-                _(
-                    "{name} was given in another unit within 24 h: add the "
-                    "doses up by hand and ask the prescriber."
-                ).format(name=ordered.name),
-                None,
-            )
-        total = sum(doses, Decimal(0))
-        if total + ordered.dose > ordered.max_in_24h:
-            return (
-                _(
-                    "{name}: {total} of at most {max_in_24h} {dose_unit} in 24 "
-                    "h are given; {dose} {dose_unit} more would pass it."
-                ).format(
-                    name=ordered.name,
-                    total=plain(total),
-                    max_in_24h=plain(ordered.max_in_24h),
-                    dose_unit=ordered.dose_unit,
-                    dose=plain(ordered.dose),
-                ),
-                lately[0].event_time + DAY if lately else None,
-            )
-    return "", None
+    if ordered.max_in_24h is None:
+        return ""
+    return _too_much(ordered, ordered.max_in_24h, same, at=at)
+
+
+def _too_much(
+    ordered: OrderMedicine,
+    max_in_24h: Decimal,
+    same: list[GivenMedicine],
+    *,
+    at: datetime,
+) -> str:
+    """Why one dose more would pass the most of 24 hours; empty when it would not."""
+    lately = [row for row in same if row.event_time > at - DAY]
+    doses = [_in_unit(row.dose, row.dose_unit, ordered.dose_unit) for row in lately]
+    if None in doses:
+        return _(
+            "{name} was given in another unit within 24 h: add the "
+            "doses up by hand and ask the prescriber."
+        ).format(name=ordered.name)
+    total = sum(doses, Decimal(0))
+    if total + ordered.dose <= max_in_24h:
+        return ""
+    return _(
+        "{name}: {total} of at most {max_in_24h} {dose_unit} in 24 "
+        "h are given; {dose} {dose_unit} more would pass it."
+    ).format(
+        name=ordered.name,
+        total=plain(total),
+        max_in_24h=plain(max_in_24h),
+        dose_unit=ordered.dose_unit,
+        dose=plain(ordered.dose),
+    )

@@ -265,16 +265,10 @@ def facts_for(
     )
 
 
-def plan_for(patient: Patient, choices: Choices, clinic: Clinic, at: datetime) -> Plan:
-    """Compute what these choices mean; writes nothing and is the live preview."""
-    facts = facts_for(patient, choices, clinic, at)
-    return plan_from(facts, patient, choices, clinic, at)
-
-
 def plan_from(
     facts: Facts, patient: Patient, choices: Choices, clinic: Clinic, at: datetime
 ) -> Plan:
-    """Compute a plan from facts that were looked up before."""
+    """Compute what these choices mean; writes nothing and is the live preview."""
     product, indication = _named(choices)
     experience = choices.experience or facts.start.experience
     try:

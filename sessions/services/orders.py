@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from sessions.models import (
     Clinic,
     IdentityCheck,
-    InfusionSession,
     Order,
     OrderMedicine,
     OrderStatus,
@@ -324,12 +323,6 @@ def awaits_countersignature(version: OrderVersion) -> bool:
         each.meaning == Signature.Meaning.COUNTERSIGNED
         for each in version.signatures.all()
     )
-
-
-def open_sessions(order: Order) -> int:
-    """Visits of this order that are planned or under way."""
-    sessions = InfusionSession.objects.filter(order=order)
-    return sessions.planned().count() + sessions.in_a_chair().count()
 
 
 def _require_role(by: Actor, *permissions: str) -> None:

@@ -217,11 +217,6 @@ class Preparation:
     def held(self, item: str) -> list[Hold]:
         return [hold for hold in self.holds if hold.item == item]
 
-    @property
-    def open_items(self) -> set[str]:
-        """Items with something left to do."""
-        return {hold.item for hold in self.holds if hold.kind == TO_DO}
-
     def document(self) -> dict[str, Any]:
         """What the gate looked like at the Start, as the Start keeps it."""
         return {

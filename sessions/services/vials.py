@@ -95,9 +95,9 @@ def add_vial(
     """Record a vial opened for this visit.
 
     Refuses another product than the order's, an expired vial, a recalled lot, a serial
-    number that was
-    used before, a pack recorded earlier as something else, and before Start more than
-    the dose needs. A new lot in mid-session raises what the clinic's protocol says.
+    number that was used before, a pack recorded earlier as something else, and before
+    Start more than the dose needs. A new lot in mid-session raises what the clinic's
+    protocol says.
     """
     with act("vial.add", by=by, patient=session.patient) as done:
         header = _locked(session, by)
@@ -215,38 +215,6 @@ def _close_lot(header: InfusionSession, vial: Vial, reason: str, by: Actor) -> N
     close_series(chart, f"{LOT_SERIES}{vial.lot}", reason, by)
 
 
-def finish_vial(
-    *,
-    vial: Vial,
-    by: Actor,
-    waste_ml: Decimal = Decimal(0),
-    waste_reason: str = "",
-    event_time: datetime | None = None,
-) -> VialEnd:
-    """Record that a vial is empty, or what was left in it and why."""
-    with act("vial.finish", by=by, patient=vial.session.patient) as done:
-        _locked(vial.session, by)
-        if VialEnd.objects.filter(vial=vial).exists():
-            raise Refused("This vial is finished already.")
-        if waste_ml > vial.volume_ml:
-            raise Refused(
-                "The vial held {volume_ml} mL, so no more can be left.",
-                volume_ml=plain(vial.volume_ml),
-                field="waste_ml",
-            )
-        if waste_ml and not waste_reason.strip():
-            raise Refused("Say why something was left.", field="waste_reason")
-        end = append_end(
-            vial,
-            waste_ml=waste_ml,
-            waste_reason=waste_reason,
-            by=by,
-            event_time=event_time,
-        )
-        done.on(end, waste_ml=waste_ml)
-    return end
-
-
 def append_end(
     vial: Vial,
     *,
@@ -279,10 +247,10 @@ def append_ends(
     """
     vials = current_vials(header)
     open_vials = [vial for vial in vials if not hasattr(vial, "end")]
-    ended = sum(
+    wasted = sum(
         (vial.end.waste_ml for vial in vials if hasattr(vial, "end")), Decimal(0)
     )
-    held = sum((vial.volume_ml for vial in vials), Decimal(0)) - ended
+    held = sum((vial.volume_ml for vial in vials), Decimal(0)) - wasted
     rest = max(Decimal(0), held - given_ml)
     # The column keeps three decimals; what is cut is less than a drop.
     left = to_decimal(exact(rest)).quantize(Decimal("0.001"))

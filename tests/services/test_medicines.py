@@ -145,5 +145,5 @@ def test_offers_say_when_and_why_not(morning):
     )
 
     assert before.start_from == NINE + timedelta(minutes=30)
-    assert needed.from_at == NINE + timedelta(minutes=240)
+    assert "next dose from 13:00 (240 min between doses)" in needed.refusal
     assert needed.given[0].dose == Decimal(650)

@@ -94,24 +94,7 @@ def test_no_more_than_the_dose_before_the_start(morning):
         add(morning)
 
 
-def test_waste_has_a_reason_and_is_not_more_than_the_vial_held(morning):
-    row = add(morning)
-
-    with pytest.raises(Refused, match="held 100 mL"):
-        vials.finish_vial(
-            vial=row, waste_ml=Decimal(101), waste_reason="broken", by=morning.by()
-        )
-    with pytest.raises(Refused, match="Say why"):
-        vials.finish_vial(vial=row, waste_ml=Decimal(5), by=morning.by())
-    vials.finish_vial(
-        vial=row, waste_ml=Decimal(5), waste_reason="foam", by=morning.by()
-    )
-
-    with pytest.raises(Refused, match="finished already"):
-        vials.finish_vial(vial=row, by=morning.by())
-
-
-def test_the_database_wants_the_reason_too(morning):
+def test_the_database_wants_a_reason_for_waste(morning):
     row = add(morning)
 
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -126,8 +109,12 @@ def test_the_database_wants_the_reason_too(morning):
 def test_waste_written_before_the_end_is_not_counted_twice(morning):
     morning.started()
     row = vials.current_vials(morning.visit)[0]
-    vials.finish_vial(
-        vial=row, waste_ml=Decimal(50), waste_reason="spilled", by=morning.by(after=30)
+    vials.append_end(
+        row,
+        waste_ml=Decimal(50),
+        waste_reason="spilled",
+        by=morning.by(after=30),
+        event_time=None,
     )
 
     ended = infusions.end_infusion(
