@@ -99,7 +99,7 @@ def give_back(*subjects: str) -> None:
             if row.failures == limit:
                 row.locked_until = None
             row.failures = max(0, row.failures - 1)
-            row.save(update_fields=["failures", "locked_until"])
+            row.save()
 
 
 def clear(*subjects: str) -> None:
@@ -155,7 +155,7 @@ def _count(row: WrongTries, at: datetime, *, doubling: bool) -> None:
     if row.failures >= settings.LOCK_AFTER_FAILURES:
         times = 2 ** min(row.locks, 10) if doubling else 1
         row.locked_until = at + min(lock * times, LONGEST_LOCK)
-    row.save(update_fields=["failures", "locks", "last_at", "locked_until"])
+    row.save()
 
 
 def _row(subject: str, at: datetime) -> WrongTries:

@@ -37,7 +37,9 @@ PARTS = {
             "tests/views/test_sign_ins.py",
             "tests/services/test_lockout.py",
             "tests/services/test_sign_ins.py",
+            "tests/test_pace.py",
             "tests/test_presence.py",
+            "tests/test_reach.py",
         ],
     ),
 }

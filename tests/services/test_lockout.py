@@ -1,5 +1,6 @@
 """Who tries too often is locked out, for as long as it says, and nobody else."""
 
+import json
 from datetime import timedelta
 from threading import Thread
 
@@ -8,7 +9,7 @@ from django.db import connection
 from django.utils import translation
 
 from sessions.models import AuditEntry, WrongTries
-from sessions.services import lockout
+from sessions.services import lockout, sign_ins
 from sessions.services.acts import Actor
 from tests.conftest import NINE
 
@@ -195,6 +196,121 @@ def test_an_admin_unlocks_account_and_signature(admin, nurse):
     assert lockout.locked_until(nurse, at=NINE) is None
     entry = AuditEntry.objects.get(action="staff.unlock")
     assert (entry.user, entry.object_id) == (admin, nurse.pk)
+    assert json.loads(entry.detail) == {"username": "nurse", "addresses": []}
+
+
+def refused(user, address, at=NINE):
+    by = Actor.of(user=None, clinic=user.clinic, at=at)
+    sign_ins.sign_in_refused(by=by, username=user.username, address=address)
+
+
+def test_an_admin_opens_the_places_of_a_day_where_this_user_slipped(
+    admin, nurse, colleague
+):
+    later = NINE + timedelta(days=1)
+    refused(nurse, "10.0.0.6", at=NINE - MINUTE)
+    refused(nurse, "10.0.0.7")
+    refused(nurse, "10.0.0.8", at=later)
+    refused(colleague, "10.0.0.9", at=later)
+    places = [f"address:10.0.0.{end}" for end in (6, 7, 8, 9)]
+    for place in places:
+        fail(place, times=10, at=later)
+
+    lockout.unlock(user=nurse, by=Actor.of(user=admin, clinic=admin.clinic, at=later))
+
+    assert [is_locked(place, at=later) for place in places] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    detail = json.loads(AuditEntry.objects.get(action="staff.unlock").detail)
+    assert detail["addresses"] == ["10.0.0.7", "10.0.0.8"]
+
+
+def test_of_two_locks_the_longer_one_speaks(nurse):
+    fail("address:10.0.0.7", times=10)
+    fail("account:nurse", times=10, at=NINE + MINUTE)
+
+    with pytest.raises(lockout.LockedOut, match="ask an admin") as told:
+        lockout.begin("account:nurse", "address:10.0.0.7", at=NINE + MINUTE)
+    assert told.value.until == NINE + 16 * MINUTE
+    assert told.value.field == "password"
+    assert str(told.value) == (
+        "Too many wrong tries. Wait 15 minutes, or ask an admin of the clinic to "
+        "unlock you."
+    )
+
+
+def test_a_locked_network_is_told_so():
+    fail("address:10.0.0.7", times=10)
+
+    with pytest.raises(lockout.LockedOut) as told:
+        lockout.begin("address:10.0.0.7", at=NINE)
+    assert str(told.value) == (
+        "Too many wrong tries from this network. Wait 15 minutes."
+    )
+
+
+@pytest.mark.parametrize(("seconds", "wait"), [(0, "1 minute"), (61, "2 minutes")])
+def test_minutes_are_rounded_up(seconds, wait):
+    until = NINE + timedelta(seconds=seconds)
+
+    told = lockout.LockedOut(until, NINE, of_address=True)
+    assert f"Wait {wait}." in str(told)
+
+
+def test_a_lock_ends_at_its_moment(nurse):
+    fail(lockout.account("nurse"), times=10)
+    fail(lockout.signature(nurse), times=10, at=NINE + 5 * MINUTE)
+
+    assert lockout.locked_until(nurse, at=NINE) == NINE + 20 * MINUTE
+    assert lockout.locked_until(nurse, at=NINE + 20 * MINUTE) is None
+
+
+def test_an_address_forgets_after_more_than_one_lock_and_not_before():
+    fail("address:10.0.0.7", times=9)
+    fail("address:10.0.0.7", at=NINE + 15 * MINUTE)
+
+    assert is_locked("address:10.0.0.7", at=NINE + 15 * MINUTE)
+
+
+def test_a_try_that_was_right_opens_what_it_locked_and_no_more(settings):
+    fail("account:nurse", times=9)
+    fail("account:colleague", times=10)
+    lockout.begin("account:nurse", at=NINE)
+    lockout.give_back("account:nurse")
+
+    row = WrongTries.objects.get(subject=lockout._hashed("account:nurse"))
+    assert (row.failures, row.locked_until) == (9, None)
+    assert is_locked("account:colleague")
+    lockout.give_back("account:nobody")
+    for _ in range(12):
+        lockout.give_back("account:nurse")
+    row.refresh_from_db()
+    assert row.failures == 0
+
+
+def test_a_wrong_try_at_another_door_counts_and_locks_as_here():
+    for _ in range(9):
+        lockout.add_failure("account:nurse", at=NINE)
+    assert not is_locked("account:nurse")
+
+    lockout.add_failure("account:nurse", at=NINE)
+    until = WrongTries.objects.get().locked_until
+    assert until == NINE + 15 * MINUTE
+    for _ in range(10):
+        lockout.add_failure("account:nurse", at=until)
+    assert WrongTries.objects.get().locked_until == until + 30 * MINUTE
+
+
+def test_rows_are_kept_for_two_days_and_no_longer():
+    fail("account:nurse")
+    fail("account:colleague", at=NINE + timedelta(days=2))
+    assert WrongTries.objects.count() == 2
+
+    fail("account:colleague", at=NINE + timedelta(days=2, seconds=1))
+    assert WrongTries.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
