@@ -49,13 +49,14 @@ class Reached:
 
     def pytest_collection_finish(self) -> None:
         self.by_all = set(state()._stats)
+        kept = [each for each in gc.get_objects() if type(each) is KEPT]
+        self.kept = [each for each in kept if each.__module__.startswith("sessions.")]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
         state()._stats.clear()
-        for each in gc.get_objects():
-            if type(each) is KEPT and each.__module__.startswith("sessions."):
-                each.cache_clear()
+        for each in self.kept:
+            each.cache_clear()
 
     def pytest_runtest_logreport(self, report) -> None:
         self.took[report.nodeid] = self.took.get(report.nodeid, 0) + report.duration
