@@ -9,7 +9,6 @@ from decimal import Decimal
 from fractions import Fraction
 
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.charts import SessionChart, vital_set
@@ -21,11 +20,11 @@ from sessions.rules.quantities import plain
 from sessions.rules.thresholds import Compare, Condition, Person, Phase, Side
 
 NAMES = {
-    "systolic_mmhg": _("systolic"),
-    "pulse": _("pulse"),
-    "respiratory_rate": _("respiration"),
+    "systolic_mmhg": _lazy("systolic"),
+    "pulse": _lazy("pulse"),
+    "respiratory_rate": _lazy("respiration"),
     "spo2": _lazy("SpO₂"),
-    "temperature_c": _("temperature"),
+    "temperature_c": _lazy("temperature"),
 }
 """Vital signs in the line under the chart."""
 

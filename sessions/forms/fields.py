@@ -203,7 +203,7 @@ class MomentField(_TypedField):
             raise ValidationError(_("The clock skipped this time. Choose another."))
         options = _(" or ").join(
             f"{choice:%Y-%m-%dT%H:%M%z} ({word})"
-            for choice, word in ((first, "first"), (second, "second"))
+            for choice, word in ((first, _("first")), (second, _("second")))
         )
         # A browser's box for times has no room for an offset; a plain one has.
         self.widget.attrs["type"] = "text"

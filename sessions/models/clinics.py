@@ -29,8 +29,8 @@ class TemperatureUnit(models.TextChoices):
 class Clinic(models.Model):
     """One site. Every clinical row belongs to exactly one clinic.
 
-    The numbers are the clinic's operational settings; the defaults are those of
-    Clinical policy (ladders, thresholds) is in `Protocol`.
+    The numbers are the clinic's operational settings. Clinical policy (ladders,
+    thresholds) is in `Protocol`.
     """
 
     name = Text(max_length=120)

@@ -21,7 +21,7 @@ class Theme(models.TextChoices):
 
 
 class StaffManager(BaseUserManager):
-    def create_user(self, username: str, password: str, **fields) -> _lazy("User"):
+    def create_user(self, username: str, password: str, **fields) -> "User":
         """Add a member of staff; the password is hashed, never stored."""
         user = self.model(username=self.model.normalize_username(username), **fields)
         user.set_password(password)

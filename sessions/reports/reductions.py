@@ -135,7 +135,7 @@ def count(scope: ReductionScope) -> Report:
             Column(title=_("Neither"), keys=("neither",)),
         ),
         rows=(*rows, total) if calls else (),
-        definitions=DEFINITIONS,
+        definitions=_definitions(),
         caution=_("The times are those in the record: when a nurse says it happened."),
         is_found=bool(calls),
     )
@@ -317,50 +317,53 @@ def _sentence(scope: ReductionScope, total: Row, visits: int):
     return said(answered, times, others, neither)
 
 
-DEFINITIONS = (
-    (
-        _lazy("From"),
-        _lazy(
-            "the onset of a reaction as the nurse gave it, or the "
-            "moment a flag was raised. A flag that a reaction raised "
-            "is counted once, from the onset."
+def _definitions() -> tuple[tuple[str, str], ...]:
+    return (
+        (
+            _("From"),
+            _(
+                "the onset of a reaction as the nurse gave it, or the "
+                "moment a flag was raised. A flag that a reaction raised "
+                "is counted once, from the onset."
+            ),
         ),
-    ),
-    (
-        _lazy("To"),
-        _lazy(
-            "the first reduction, pause or stop that is recorded as "
-            "the answer to it, read back from the pump."
+        (
+            _("To"),
+            _(
+                "the first reduction, pause or stop that is recorded as "
+                "the answer to it, read back from the pump."
+            ),
         ),
-    ),
-    (
-        _lazy("Counted"),
-        _lazy(
-            "reactions and flags while the pump ran, where the "
-            "protocol called for a reduction, a pause or a stop, or "
-            "where the rate was lowered in answer. Rows that were "
-            "corrected or withdrawn since do not count; their "
-            "corrections do."
+        (
+            _("Counted"),
+            _(
+                "reactions and flags while the pump ran, where the "
+                "protocol called for a reduction, a pause or a stop, or "
+                "where the rate was lowered in answer. Rows that were "
+                "corrected or withdrawn since do not count; their "
+                "corrections do."
+            ),
         ),
-    ),
-    (
-        _lazy("Kept with a reason"),
-        _lazy(
-            "the rate was kept against the flag and the reason is in "
-            "the record. Neither: answered by watching, ended, or not "
-            "answered."
+        (
+            _("Kept with a reason"),
+            _(
+                "the rate was kept against the flag and the reason is in "
+                "the record. Neither: answered by watching, ended, or not "
+                "answered."
+            ),
         ),
-    ),
-    (
-        _lazy("Median, 90th percentile"),
-        _lazy(
-            "linear between the two nearest times in order (type 7 of "
-            "Hyndman and Fan, 1996), of those after which the rate was "
-            "lowered."
+        (
+            _("Median, 90th percentile"),
+            _(
+                "linear between the two nearest times in order (type 7 of "
+                "Hyndman and Fan, 1996), of those after which the rate was "
+                "lowered."
+            ),
         ),
-    ),
-    (
-        _lazy("Small"),
-        f"under {SMALL} times: open mark, dashed, after the others and not ranked.",
-    ),
-)
+        (
+            _("Small"),
+            _(
+                "under {least} times: open mark, dashed, after the others, unranked."
+            ).format(least=SMALL),
+        ),
+    )

@@ -106,8 +106,10 @@ def _compared(weight_kg: Decimal, last_kg: Decimal, most: Decimal) -> list[str]:
         return [say("{both}: is this lb or kg? Only kg may be entered.", both=both)]
     change = change_percent(weight_kg, last_kg)
     if abs(change) >= most:
-        word = "more" if change > 0 else "less"
-        return [f"{both}: {plain(abs(change), 1)} % {word}."]
+        percent = plain(abs(change), 1)
+        if change > 0:
+            return [say("{both}: {percent} % more.", both=both, percent=percent)]
+        return [say("{both}: {percent} % less.", both=both, percent=percent)]
     return []
 
 

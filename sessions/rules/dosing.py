@@ -197,7 +197,7 @@ def _excluded(body: Body, policy: DosingWeightPolicy) -> str:
     if body.age_years is not None and body.age_years < policy.min_age_years.value:
         return say("under {value} years", value=plain(policy.min_age_years.value))
     if body.pregnant:
-        return "pregnant"
+        return say("pregnant")
     height = body.height_cm
     if height is not None and height < policy.min_height_cm.value:
         return say("shorter than {value} cm", value=plain(policy.min_height_cm.value))

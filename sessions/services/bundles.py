@@ -304,14 +304,14 @@ class _Reader:
         codes = _codes(entry.resource.get("code"), LOINC)
         kind = next((code for code in (WEIGHT, HEIGHT) if code in codes), None)
         if kind is None:
-            self.others["Observation of other codes"] += 1
+            self.others[_("Observation of other codes")] += 1
             return
         found = self._owner(entry, "subject")
-        word = "weight" if kind == WEIGHT else "height"
+        word = _("weight") if kind == WEIGHT else _("height")
         status = _text(entry.resource.get("status"))
         if status not in COUNTS:
             words = _("{word} with status {status}").format(
-                word=word, status=status or "none"
+                word=word, status=status or _("none")
             )
             found.left_out.append(f"{entry.name}: {words}")
             return
@@ -416,7 +416,7 @@ class _Reader:
         status = _one_code(resource.get("clinicalStatus")) or _("no status")
         verified = _one_code(resource.get("verificationStatus"))
         words = _("Condition {codes} {name}, {status}").format(
-            codes=", ".join(codes) or "without a code", name=name, status=status
+            codes=", ".join(codes) or _("without a code"), name=name, status=status
         )
         stated = [s for code in codes for s in stated_risks().get(code, ())]
         if verified in REFUTED:
@@ -504,7 +504,7 @@ def _measure(
         raise entry.error(_("the value is a limit, not a measurement."))
     if quantity.get("system") != UCUM or code not in units:
         known = ", ".join(units)
-        written = code or _text(quantity.get("unit")) or "none"
+        written = code or _text(quantity.get("unit")) or _("none")
         raise entry.error(
             _("unit {written!r} is not one of the UCUM units {known}.").format(
                 written=written[:20], known=known

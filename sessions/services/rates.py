@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.charts import SessionChart, is_complete
 from sessions.models import (
@@ -51,6 +52,8 @@ class Reason:
 
 
 NO_REASON = Reason()
+WHY = dict(RateReason.choices) | {"flag": _lazy("Answer to a flag")}
+"""Why a rate was changed, in words, by the code that is kept."""
 PAGE_BEHIND = timedelta(seconds=10)
 """How far the clock of a page may be behind the server's: it learns whole seconds."""
 
@@ -301,9 +304,7 @@ def append_stop(
         session=chart.session,
         from_stage=Stage.INFUSING,
         to_stage=Stage.OBSERVING,
-        reason=_("stopped: {code}").format(
-            code=dict(RateReason.choices).get(reason.code, reason.code)
-        ),
+        reason=_("stopped: {reason}").format(reason=WHY.get(reason.code, reason.code)),
         **by.stamp(),
     )
     InfusionSession.objects.filter(pk=chart.session.pk).update(stage=Stage.OBSERVING)

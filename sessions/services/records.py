@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 
 from sessions.charts import SessionChart, chart_of, current_rows
@@ -20,21 +19,17 @@ from sessions.models import (
     GateOverride,
     InfusionSession,
     RateKind,
-    RateReason,
     ReactionOutcome,
     Signature,
     VitalSigns,
 )
 from sessions.rules.quantities import exact, plain, to_decimal
 from sessions.rules.running import per_kg
+from sessions.services.rates import WHY
 
 LOUD = (FlagAction.REDUCE, FlagAction.PAUSE, FlagAction.STOP, FlagAction.EMERGENCY)
 
-ENDS = (
-    dict(RateReason.choices)
-    | dict(EndReason.choices)
-    | {"flag": _lazy("Answer to a flag")}
-)
+ENDS = WHY | dict(EndReason.choices)
 """Why the infusion ended before its volume was in, in words."""
 
 

@@ -1,6 +1,7 @@
 """Staff: who works here, in which role, and how they sign in."""
 
 from django.contrib.auth.models import Group
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models import Clinic, User
 from sessions.services import lockout, sign_ins
@@ -191,10 +192,10 @@ def _locked(user: User, seen: str) -> User:
     if now.seen_as != seen:
         raise Stale(
             "{name} was changed by somebody else since this page was "
-            "drawn: {role}, {value}.",
+            "drawn: {role}, {state}.",
             name=now.name,
-            role=now.role,
-            value="active" if now.is_active else "not active",
+            role=_lazy(now.role.name) if now.role else "–",
+            state=_lazy("active") if now.is_active else _lazy("not active"),
         )
     return now
 

@@ -1,9 +1,12 @@
 """Screens speak their reader's language, the record the clinic's."""
 
+from decimal import Decimal
+
 import pytest
 from django.test import Client
 from django.utils import translation
 
+from sessions.rules.bodies import weight_questions
 from sessions.services.acts import Refused, act
 from sessions.services.vitals import record_vitals
 from sessions.views.screens import all_chips
@@ -85,6 +88,19 @@ def test_a_german_clinic_keeps_german(running, nurse):
     assert "ystolisch" in flag.headline
     assert "fell" not in flag.headline
     assert flag.headline.endswith("128 → 96")
+
+
+def test_a_question_is_asked_whole(db):
+    with translation.override("de"):
+        asked = weight_questions(
+            Decimal(80),
+            years=40,
+            last_kg=Decimal(72),
+            height_cm=None,
+            most_change_percent=Decimal(10),
+        )
+
+    assert asked == ["80 kg, zuletzt 72 kg: 11.1 % mehr."]
 
 
 def test_a_refusal_is_worded_for_its_reader(clinic, nurse):
