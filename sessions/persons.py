@@ -271,9 +271,13 @@ class Person:
         return [state for state in self.risk_factors if state.is_present]
 
     @property
-    def open_risks(self) -> bool:
-        """Whether a factor is present, or not known to be absent."""
-        return not all(state.is_settled for state in self.risk_factors)
+    def open_risks(self) -> list[FactorState]:
+        """Factors that are present, or not known to be absent."""
+        return [state for state in self.risk_factors if not state.is_settled]
+
+    @property
+    def absent_risks(self) -> list[FactorState]:
+        return [state for state in self.risk_factors if state.is_settled]
 
     @property
     def unasked(self) -> int:

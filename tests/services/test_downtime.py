@@ -17,6 +17,7 @@ from sessions.middleware import Sheets
 from sessions.models import Allergy, AuditEntry, InfusionSession, VitalSigns
 from sessions.services import downtime, infusions, notes, patients
 from sessions.services.acts import Actor
+from sessions.services.flags import answer_flag
 from sessions.services.vitals import record_vitals
 from tests.factories import visits
 from tests.factories.visits import READING, Morning
@@ -109,6 +110,25 @@ def test_a_sheet_holds_all_that_a_nurse_needs(morning, saving):
     assert re.search(r"as recorded \d+ \w+ 20\d\d \d\d:\d\d", said)
 
 
+def test_a_recheck_that_is_owed_stands_on_the_sheet(morning, saving):
+    with saving():
+        fall = record_vitals(
+            session=morning.fresh(), reading=FALL, by=morning.by(after=16)
+        )
+        answer_flag(
+            session=morning.fresh(),
+            flag_id=fall.flag.pk,
+            action="pause",
+            to_ml_per_h=0,
+            read_back=True,
+            by=morning.by(after=17),
+        )
+
+    said = words(sheet_of(morning))
+    assert re.search(r"Recheck \d\d:\d\d\. +Systolic fell 24 mmHg", said)
+    assert "No open flag" not in said
+
+
 def test_a_sheet_needs_no_server_and_runs_nothing(morning, saving):
     with saving():
         patients.record_allergy(
@@ -133,11 +153,8 @@ def test_folder_and_files_are_the_servers_own(morning, folder, saving):
     for each in (folder, inside):
         assert stat.S_IMODE(each.stat().st_mode) == 0o700
     files = [*inside.iterdir()]
-    assert {path.name for path in files} == {
-        ".lock",
-        "index.html",
-        sheet_of(morning).name,
-    }
+    kept = {path.name for path in files if not path.name.startswith(".lock-")}
+    assert kept == {"index.html", sheet_of(morning).name}
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     assert morning.patient.family_name not in " ".join(path.name for path in files)
 
@@ -296,6 +313,7 @@ def test_many_visits_cost_as_many_queries_as_one(
         chair="02",
     )
     visits.started(visit, nurse=morning.nurse, at=morning.at)
+    downtime.refresh(clinic)
 
     with django_assert_max_num_queries(len(one.captured_queries)):
         assert downtime.refresh(clinic, everything=True) == 2
@@ -341,6 +359,50 @@ def test_the_next_save_waits_until_this_one_is_on_its_sheet(
         downtime.refresh(clinic)
     waiting[0].write()
     assert downtime.refresh(clinic) == 0
+
+
+def test_the_save_of_another_patient_waits_for_nobody(morning, saving, caplog):
+    other = visits.patient_known(morning.nurse, morning.at, mrn="8800")
+    with downtime.after_answer() as first, saving():
+        patients.record_allergy(
+            patient=morning.patient, substance="latex", by=morning.by()
+        )
+    with downtime.after_answer() as second, saving():
+        patients.record_allergy(patient=other, substance="latex", by=morning.by())
+
+    second[0].write()
+    first[0].write()
+    assert other.pk % downtime.LOCKS != morning.patient.pk % downtime.LOCKS
+    assert "latex" in words(sheet_of(morning))
+    assert "downtime sheets" not in caplog.text
+
+
+def test_a_request_about_two_patients_writes_both_once(morning, saving):
+    other = visits.patient_known(morning.nurse, morning.at, mrn="8800")
+    with downtime.after_answer() as waiting:
+        for patient, substance in (
+            (morning.patient, "latex"),
+            (other, "latex"),
+            (morning.patient, "nuts"),
+        ):
+            with saving():
+                patients.record_allergy(
+                    patient=patient, substance=substance, by=morning.by()
+                )
+
+    (refresh,) = waiting
+    assert refresh.patients == {morning.patient.pk, other.pk}
+    refresh.write()
+    assert "nuts" in words(sheet_of(morning))
+
+
+def test_a_sheet_of_who_sat_down_meanwhile_is_not_removed(morning):
+    """Who read the chairs before is not who decides what lies there too much."""
+    clinic = morning.nurse.clinic
+    downtime.refresh(clinic)
+    downtime._write(clinic, [], patients=set())
+
+    assert sheet_of(morning).exists()
 
 
 def test_a_post_is_answered_before_its_sheet_is_written(morning, saving):

@@ -48,7 +48,7 @@ def test_a_running_visit_shows_rate_step_vitals_and_volume(running, nurse, sign_
     assert "Step 4: 172.8 mL/h" in page
     assert "Penicillin" in page
     assert "P100512345" in page
-    assert "Reduce to<b>43.2</b>" in page
+    assert "Reduce to<b>43.2 mL/h</b>" in page
     assert "None raised" in page
 
 
