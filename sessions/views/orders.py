@@ -170,7 +170,7 @@ def _says(order: Order, weight, limit, at, today):
     if order.status in CLOSED:
         return
     if version.expires_on < today:
-        yield "flag-high", "high", "expired"
+        yield "flag-high", "high", _("expired")
     elif version.review_on and version.review_on <= today:
         yield "late", "late", _("review is due")
     if orders.awaits_countersignature(version):
@@ -601,7 +601,7 @@ def _limits(order: Order, version: OrderVersion, person) -> list[tuple[str, list
         weight_kg=version.weight_kg,
     )
     return [
-        (_("Slow"), _limits_of(policy, who, {Action.REDUCE})),
+        (_("Reduce"), _limits_of(policy, who, {Action.REDUCE})),
         (_("Pause"), _limits_of(policy, who, {Action.PAUSE})),
         (_("Stop, call"), _limits_of(policy, who, {Action.STOP, Action.EMERGENCY})),
     ]
