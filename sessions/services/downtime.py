@@ -12,10 +12,12 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TextIO
 
@@ -34,40 +36,46 @@ logger = logging.getLogger(__name__)
 INDEX = "index.html"
 LOCK_WAIT_S = 2
 """Longer than others take to write; who waits longer gives up, and says so."""
-WRITTEN = re.compile(r"<!-- written: (.*?) -->")
+LOCKS = 16
+"""Patients share so many locks: two of them rarely wait for each other."""
+WRITTEN = re.compile(rb"<!-- written: (.*?) -->\s*$")
 WRITTEN_AS = "<!-- written: {} -->\n"
-"""Ends the index: each visit with the state in which it lies here."""
+"""Ends each file: the state of the record that lies in it."""
+TAIL = 200
+"""Bytes at the end of a file among which that line stands."""
 
 
 @dataclass(slots=True, eq=False)
 class _Refresh:
     """What is to be written once the transaction is saved.
 
-    The folder is locked with the save and written after its answer: so the next save
-    is not answered before this one is on its sheet.
+    The patient's sheet is locked with the save and written after its answer: so the
+    next save for this patient is not answered before this one is on its sheet.
     """
 
     clinic_id: int
     patients: set[int] = field(default_factory=set)
-    lock: TextIO | None = None
+    locks: ExitStack = field(default_factory=ExitStack)
 
     def __call__(self) -> None:
         """Called when the transaction is saved."""
-        before = _waiting_for(self.clinic_id)
-        if before is not None:  # a second act of one request: the lock is held
-            before.patients |= self.patients
-            return
+        before = _waiting_for(self.clinic_id)  # a second act of one request
+        held = _shares(before.patients) if before else set()
+        refresh = before or self
         with _failure_told():
-            self.lock = _locked(_folder(self.clinic_id))
+            folder, mine = _folder(self.clinic_id), _shares(self.patients)
+            _lock(refresh.locks, folder, mine - held)
+            refresh.patients |= self.patients
             waiting = _after_answer.get()
             if waiting is None:
                 self.write()
-            else:
+            elif before is None:
                 waiting.append(self)
 
     def write(self) -> None:
-        with _failure_told(), self.lock:
-            _write(Clinic.objects.get(pk=self.clinic_id), patients=self.patients)
+        with _failure_told(), self.locks:
+            clinic = Clinic.objects.get(pk=self.clinic_id)
+            _write(clinic, _visits(clinic), patients=self.patients)
 
 
 @contextmanager
@@ -111,60 +119,56 @@ def after_act(clinic: Clinic | None, patient: Patient | None) -> None:
     transaction.on_commit(_Refresh(clinic.pk, {patient.pk}), robust=True)
 
 
-def refresh(
-    clinic: Clinic,
-    *,
-    patients: set[int] | frozenset[int] = frozenset(),
-    everything=False,
-) -> int:
-    """Write what is missing, old, or about these patients; remove what is over.
+def refresh(clinic: Clinic, *, everything: bool = False) -> int:
+    """Write what is missing or old, or everything; remove what is over.
 
     Returns how many sheets were written. Raises `OSError` when the folder cannot be
     written, with all sheets that were there still whole.
     """
-    with _locked(folder_of(clinic)):
-        return _write(clinic, patients=patients, everything=everything)
+    folder = folder_of(clinic)
+    with ExitStack() as locks:
+        _lock(locks, folder, range(LOCKS))
+        visits = _visits(clinic)
+        old = {
+            visit.patient_id
+            for visit in visits
+            if everything or _written(folder / _file_of(visit)) != _token(visit)
+        }
+        return _write(clinic, visits, patients=old)
 
 
-def _write(
-    clinic: Clinic,
-    *,
-    patients: set[int] | frozenset[int] = frozenset(),
-    everything: bool = False,
-) -> int:
+def _write(clinic: Clinic, visits: list[InfusionSession], *, patients: set[int]) -> int:
+    """Write the sheets of these patients; who writes has locked them."""
     folder = folder_of(clinic)
     at = timezone.now()
-    visits = _visits(clinic)
-    known = None if everything else _written(folder)
-    there = {path.name for path in folder.glob("chair-*.html")}
-    old = [
-        visit.pk
-        for visit in visits
-        if visit.patient_id in patients
-        or (known or {}).get(visit.pk) != _token(visit)
-        or _file_of(visit) not in there
-    ]
-    gone = there - {_file_of(visit) for visit in visits}
-    if not old and not gone and known == {v.pk: _token(v) for v in visits}:
-        return 0
+    old = [visit.pk for visit in visits if visit.patient_id in patients]
     with timezone.override(clinic.zone), translation.override(clinic.language):
         whole = for_charts(InfusionSession.objects.filter(pk__in=old))
-        for side in bedsides_of(whole, at=at):
+        for side in bedsides_of(whole, at=at) if old else ():
             context = {"side": side, "banner": side.banner}
             context |= {"clinic": clinic, "now": at}
             page = page_alone("downtime/sheet.html", context)
-            _replace(folder / _file_of(side.session), page)
+            _replace(folder / _file_of(side.session), page, _token(side.session))
+        if not _is_listed(folder, visits):
+            _write_index(clinic, at)
+    return len(old)
+
+
+def _write_index(clinic: Clinic, at: datetime) -> None:
+    """Write who is in a chair, and remove the sheets of who no longer is."""
+    folder = folder_of(clinic)
+    with ExitStack() as locks:
+        _lock(locks, folder, [INDEX])
+        visits = _visits(clinic)  # read under the lock: somebody may just have sat down
         context = {
             "visits": [(_file_of(visit), visit) for visit in visits],
             "clinic": clinic,
             "now": at,
         }
-        tokens = " ".join(f"{visit.pk}={_token(visit)}" for visit in visits)
-        index = page_alone("downtime/index.html", context)
-        _replace(folder / INDEX, index + WRITTEN_AS.format(tokens))
-    for name in gone:
-        (folder / name).unlink(missing_ok=True)
-    return len(old)
+        page = page_alone("downtime/index.html", context)
+        _replace(folder / INDEX, page, _listed(visits))
+        for name in _there(folder) - {_file_of(visit) for visit in visits}:
+            (folder / name).unlink(missing_ok=True)
 
 
 def fault(clinic: Clinic) -> str:
@@ -199,11 +203,16 @@ def _folder(clinic_id: int) -> Path:
 
 
 def _is_current(clinic: Clinic) -> bool:
-    folder = folder_of(clinic)
-    visits = _visits(clinic)
-    there = {path.name for path in folder.glob("chair-*.html")}
-    return _written(folder) == {visit.pk: _token(visit) for visit in visits} and (
-        there == {_file_of(visit) for visit in visits}
+    folder, visits = folder_of(clinic), _visits(clinic)
+    return _is_listed(folder, visits) and all(
+        _written(folder / _file_of(each)) == _token(each) for each in visits
+    )
+
+
+def _is_listed(folder: Path, visits: list[InfusionSession]) -> bool:
+    """Whether the index says what it should, and no sheet lies here beside it."""
+    return _written(folder / INDEX) == _listed(visits) and (
+        _there(folder) == {_file_of(visit) for visit in visits}
     )
 
 
@@ -216,7 +225,20 @@ def _visits(clinic: Clinic) -> list[InfusionSession]:
 
 def _token(visit: InfusionSession) -> str:
     """Stands for a visit as it is: its version, and which record it belongs to."""
-    return f"{visit.version}.{visit.created_at.timestamp():.0f}"
+    return f"{visit.pk}.{visit.version}.{visit.created_at.timestamp():.0f}"
+
+
+def _listed(visits: list[InfusionSession]) -> str:
+    """Stands for what the index says of these visits."""
+    lines = [
+        (_file_of(each), str(each.patient), each.patient.mrn, each.stage, each.nurse_id)
+        for each in visits
+    ]
+    return sha256(repr(lines).encode()).hexdigest()
+
+
+def _there(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("chair-*.html")}
 
 
 def _file_of(visit: InfusionSession) -> str:
@@ -225,25 +247,36 @@ def _file_of(visit: InfusionSession) -> str:
     return f"chair-{chair}-S-{visit.pk}.html"
 
 
-def _written(folder: Path) -> dict[int, str] | None:
-    """Which visits the index holds, and as they were when; None without an index."""
+def _written(file: Path) -> str:
+    """The state in which something lies here; empty where it does not."""
     try:
-        found = WRITTEN.search((folder / INDEX).read_text(encoding="utf-8"))
+        with file.open("rb") as page:
+            page.seek(max(file.stat().st_size - TAIL, 0))
+            found = WRITTEN.search(page.read())
     except FileNotFoundError:
-        return None
-    if found is None:
-        return None
-    pairs = (pair.partition("=") for pair in found[1].split())
-    return {int(pk): token for pk, _equals, token in pairs}
+        return ""
+    return found[1].decode() if found else ""
 
 
-def _locked(folder: Path) -> TextIO:
-    """The folder, made and closed to others; no other writes until this is closed."""
+def _shares(patients: Iterable[int]) -> set[int]:
+    return {patient % LOCKS for patient in patients}
+
+
+def _lock(locks: ExitStack, folder: Path, names: Iterable[int | str]) -> None:
+    """Hold these locks until `locks` is closed; taken in one order by everybody."""
+    for name in sorted(names, key=str):
+        locks.enter_context(_locked(folder, name))
+
+
+def _locked(folder: Path, name: int | str) -> TextIO:
+    """One lock of the folder, which is made, and closed to others, where it must be."""
     for each in (folder.parent, folder):
         each.mkdir(mode=0o700, parents=True, exist_ok=True)
         if each.stat().st_mode & 0o077:
             each.chmod(0o700)
-    lock = os.fdopen(os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
+    lock = os.fdopen(
+        os.open(folder / f".lock-{name}", os.O_RDWR | os.O_CREAT, 0o600), "r+"
+    )
     until = time.monotonic() + LOCK_WAIT_S
     while True:
         try:
@@ -257,12 +290,12 @@ def _locked(folder: Path) -> TextIO:
             return lock
 
 
-def _replace(path: Path, page: str) -> None:
+def _replace(path: Path, page: str, written: str) -> None:
     """Put a page in place whole: whoever opens it finds the old one or the new one."""
     new = path.with_name(f".{path.name}.new")
     with suppress(FileNotFoundError):
         new.unlink()
     door = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(door, "w", encoding="utf-8") as file:
-        file.write(page)
+        file.write(page + WRITTEN_AS.format(written))
     new.replace(path)
