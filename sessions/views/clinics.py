@@ -30,11 +30,17 @@ SECTIONS = (
     ),
     (
         _lazy("Signing in and screens"),
-        ("idle_minutes", "absolute_hours", "stale_seconds", "password_words"),
+        (
+            *("idle_minutes", "absolute_hours", "stale_seconds", "password_words"),
+            "second_factor_roles",
+        ),
     ),
     (
         _lazy("The clinic"),
-        ("name", "phone", "emergency_number", "time_zone", "language"),
+        (
+            *("name", "phone", "emergency_number", "time_zone", "language"),
+            *("consent_required", "wall_initials"),
+        ),
     ),
 )
 """Fields of the settings page in the order they are shown."""
@@ -89,8 +95,6 @@ def settings(request):
         "sections": [
             (title, [form[name] for name in names]) for title, names in SECTIONS
         ],
-        "roles": form["second_factor_roles"],
-        "switches": [form["consent_required"], form["wall_initials"]],
         "version": request.POST.get("version") or clinic.version,
         "stale": status == 409,
         "tab": "clinic",

@@ -113,7 +113,9 @@ class TestSettings:
         columns = {field.name for field in Clinic._meta.concrete_fields}
         assert columns - set(SETTINGS) == {"id", "code", "is_demo", "version"}
 
-    def test_every_field_is_on_the_page(self, office):
+    @pytest.mark.parametrize("language", ["en-gb", "de"])
+    def test_every_field_is_on_the_page(self, office, admin, language):
+        type(admin).objects.filter(pk=admin.pk).update(own_language=language)
         page = office.get(reverse("settings")).content.decode()
 
         for name in SETTINGS:
