@@ -178,7 +178,7 @@ class PlanForm(PeopleForm):
 
     def clean_first(self):
         first = self.cleaned_data["first"]
-        if first < self.at.astimezone(self.clinic.zone).date():
+        if first < self.clinic.day_of(self.at):
             raise ValidationError(_("This day is over."))
         return first
 
@@ -219,8 +219,8 @@ class CheckInForm(PeopleForm):
 
     def clean(self):
         given = super().clean()
-        planned = self.scheduled_at.astimezone(self.clinic.zone).date()
-        today = self.at.astimezone(self.clinic.zone).date()
+        planned = self.clinic.day_of(self.scheduled_at)
+        today = self.clinic.day_of(self.at)
         if planned != today:
             self.ask(
                 "chair",

@@ -159,7 +159,7 @@ class OrderForm(ClinicForm):
             ),
         ]
         self.fields["regimen"].choices = [("", _("Choose a regimen")), *regimens()]
-        today = self.at.astimezone(self.clinic.zone).date()
+        today = self.clinic.day_of(self.at)
         self.fields["expires_on"].initial = today + timedelta(days=VALID_DAYS)
         for purpose, prefix in PREFIX.items():
             for slot in range(SLOTS):

@@ -84,7 +84,7 @@ class PatientForm(AskingForm):
 
     def clean_birth_date(self) -> date:
         born = self.cleaned_data["birth_date"]
-        if born > self.at.astimezone(self.clinic.zone).date():
+        if born > self.clinic.day_of(self.at):
             raise ValidationError(_("The birth date lies in the future."))
         return born
 
@@ -162,7 +162,7 @@ class RowForm(AskingForm):
     def day(self) -> date:
         """The clinic's day of the entry."""
         moment = self.cleaned_data.get("event_time") or self.at
-        return moment.astimezone(self.clinic.zone).date()
+        return self.clinic.day_of(moment)
 
     @property
     def years(self) -> int:
@@ -171,9 +171,7 @@ class RowForm(AskingForm):
 
     def clean_event_time(self):
         moment = self.cleaned_data["event_time"]
-        if moment and moment.astimezone(self.clinic.zone).date() < (
-            self.patient.birth_date
-        ):
+        if moment and self.clinic.day_of(moment) < (self.patient.birth_date):
             raise ValidationError(_("This lies before the patient's birth."))
         return moment
 
@@ -529,7 +527,7 @@ class ConsentForm(RowForm):
 
     def __init__(self, *args, **options) -> None:
         super().__init__(*args, **options)
-        today = self.at.astimezone(self.clinic.zone).date()
+        today = self.clinic.day_of(self.at)
         self.initial.setdefault(
             "scope", _("Immunoglobulin, a blood product, as a course")
         )

@@ -89,7 +89,7 @@ class ReportForm(forms.Form):
 
     @property
     def today(self) -> date:
-        return self.at.astimezone(self.clinic.zone).date()
+        return self.clinic.day_of(self.at)
 
     @property
     def days(self) -> tuple[date, date]:

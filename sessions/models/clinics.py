@@ -1,5 +1,6 @@
 """A clinic, its chairs and its own settings."""
 
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -72,6 +73,14 @@ class Clinic(models.Model):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+    def day_of(self, moment: datetime) -> date:
+        """The day of this clinic's calendar on which a moment lies."""
+        return moment.astimezone(self.zone).date()
+
+    def days_between(self, since: datetime, until: datetime) -> int:
+        """Days of this clinic's calendar from one moment to another."""
+        return (self.day_of(until) - self.day_of(since)).days
 
     def asks_second_factor_of(self, role: str) -> bool:
         """Whether a role has to prove itself twice; never in a demo clinic.

@@ -196,7 +196,7 @@ def _question(
 ) -> Chart:
     moment = row.event_time if row else chart.at
     patient = chart.session.patient
-    day = moment.astimezone(chart.session.clinic.zone).date()
+    day = chart.session.clinic.day_of(moment)
     earlier = [v for v in chart.vitals if v.event_time < moment and v.pk != _pk(row)]
     return Chart(
         age_years=Decimal(patient.age_on(day)),

@@ -4,15 +4,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from sessions.charts import SessionChart, chart_of, is_complete
-from sessions.models import (
-    InfusionSession,
-)
+from sessions.models import InfusionSession
 from sessions.rules.findings import Finding, Priority
-from sessions.rules.monitoring import (
-    Criterion,
-    Departure,
-    discharge,
-)
+from sessions.rules.monitoring import Criterion, Departure, discharge
 from sessions.rules.sources import Setting
 from sessions.services.acts import Refused
 from sessions.services.assessments import judge_vitals

@@ -35,7 +35,6 @@ from sessions.rules.screening import (
 from sessions.rules.thresholds import Reading
 from sessions.services import orders
 from sessions.services.recalls import recalled_among
-from sessions.services.vials import today
 
 if TYPE_CHECKING:
     from sessions.services.preparation import Preparation
@@ -174,7 +173,7 @@ def _own_holds(prepared: "Preparation") -> Iterable[Hold]:
     """What the record itself asks for, before any clinical rule speaks."""
     session, version = prepared.session, prepared.version
     order = session.order
-    day = today(session.clinic, prepared.at)
+    day = session.clinic.day_of(prepared.at)
     if order.status != OrderStatus.ACTIVE:
         yield _to_do(
             "order-status",
@@ -237,8 +236,9 @@ def _own_holds(prepared: "Preparation") -> Iterable[Hold]:
 
 
 def _weight_words(prepared: "Preparation") -> str:
-    days = (prepared.at - prepared.weight.event_time).days
-    if days > prepared.session.clinic.weight_valid_days:
+    clinic = prepared.session.clinic
+    days = clinic.days_between(prepared.weight.event_time, prepared.at)
+    if days > clinic.weight_valid_days:
         return _("Weight is {days} days old: measure or confirm it").format(days=days)
     return _("Weight not measured or confirmed today")
 
@@ -348,7 +348,8 @@ def _words(prepared: "Preparation", finding: Finding) -> str:
 def gate_facts(prepared: "Preparation") -> GateFacts:
     """Everything the gate looks at, taken from the rows of this visit."""
     session, version = prepared.session, prepared.version
-    patient, at, day = session.patient, prepared.at, today(session.clinic, prepared.at)
+    patient, at, clinic = session.patient, prepared.at, session.clinic
+    day = clinic.day_of(at)
     weight, first = prepared.weight, prepared.first_rung
     pregnancy = _pregnant(prepared)
     baseline = prepared.baseline
@@ -370,7 +371,7 @@ def gate_facts(prepared: "Preparation") -> GateFacts:
             for vial in prepared.vials
         ),
         weight_kg=weight.weight_kg if weight else None,
-        weight_age_days=(at - weight.event_time).days if weight else None,
+        weight_age_days=clinic.days_between(weight.event_time, at) if weight else None,
         order_weight_kg=version.weight_kg,
         height_needed=version.weight_basis != "actual",
         height_known=version.height_cm is not None,
@@ -479,18 +480,19 @@ def _consent_age(prepared: "Preparation") -> int | None:
 
     A clinic that takes consent elsewhere has switched the question off.
     """
-    if not prepared.session.clinic.consent_required:
+    clinic, consent = prepared.session.clinic, prepared.consent
+    if not clinic.consent_required:
         return 0
-    consent = prepared.consent
-    day = today(prepared.session.clinic, prepared.at)
+    day = clinic.day_of(prepared.at)
     if consent is None or not consent.given or consent.expires_on < day:
         return None
-    return (prepared.at - consent.event_time).days
+    return clinic.days_between(consent.event_time, prepared.at)
 
 
 def _lab_ages(prepared: "Preparation") -> Mapping[str, int]:
+    clinic = prepared.session.clinic
     ages = {
-        test: (prepared.at - rows[0].event_time).days
+        test: clinic.days_between(rows[0].event_time, prepared.at)
         for test, rows in prepared.labs.items()
     }
     # An eGFR answers the same question as a creatinine.

@@ -175,7 +175,7 @@ def facts_of(
     if not weights:
         raise Refused("No weight is recorded. Weigh the patient first.")
     policy = dosing_policy(clinic, version)
-    risks = risks_of(patient, today=at.astimezone(clinic.zone).date())
+    risks = risks_of(patient, today=clinic.day_of(at))
     known = risk_factors()
     return Facts(
         weight=weights[0],
@@ -187,7 +187,7 @@ def facts_of(
             for key in sorted(risks)
             if key in known and known[key].caps_rate
         ),
-        start=_start_rule(patient, product_key, policy, at),
+        start=_start_rule(patient, clinic, product_key, policy, at),
         prior_reaction=_reacted_before(patient, product_key),
         allergies=tuple(patient.allergys.current()),
         last_dose_g_per_kg=_last_dose(patient, indication_key),
@@ -207,7 +207,11 @@ def risks_of(patient: Patient, *, today: date) -> frozenset[str]:
 
 
 def _start_rule(
-    patient: Patient, product_key: str, policy: DosingPolicy, at: datetime
+    patient: Patient,
+    clinic: Clinic,
+    product_key: str,
+    policy: DosingPolicy,
+    at: datetime,
 ) -> StartRule:
     last = (
         Start.objects.current()
@@ -220,7 +224,7 @@ def _start_rule(
     return start_rule(
         product_key=product_key,
         last_product_key=last.order_version.product_key if last else None,
-        days_since_last=(at - last.event_time).days if last else None,
+        days_since_last=clinic.days_between(last.event_time, at) if last else None,
         policy=policy.intervals,
     )
 
@@ -275,7 +279,7 @@ def plan_from(
         made = plan(
             product=product,
             indication=indication,
-            body=body_of(patient, facts, at.astimezone(clinic.zone).date()),
+            body=body_of(patient, facts, clinic.day_of(at)),
             ordered=Ordered(
                 g_per_kg=choices.dose_g_per_kg,
                 total_g=choices.fixed_dose_g,
@@ -449,7 +453,7 @@ def _contraindications(facts: Facts, made: Plan):
 def _weight_warnings(facts: Facts, clinic: Clinic, at: datetime):
     weight, before = facts.weight, facts.weight_before
     limits = facts.policy.weight
-    days = (at - weight.event_time).days
+    days = clinic.days_between(weight.event_time, at)
     if days > limits.outer_limit_days.value:
         yield _warning(
             "weight_too_old",

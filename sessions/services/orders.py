@@ -388,7 +388,7 @@ def _require(order: Order, status: str, message: str) -> None:
 
 
 def _refuse_expired(version: OrderVersion, clinic: Clinic, at: datetime) -> None:
-    if version.expires_on < at.astimezone(clinic.zone).date():
+    if version.expires_on < clinic.day_of(at):
         raise Refused("This order has expired. Change it.")
 
 
@@ -443,7 +443,7 @@ def _append_version(
     clinic, at = order.clinic, by.at
     facts = facts_for(patient, choices, clinic, at)
     made = plan_from(facts, patient, choices, clinic, at)
-    _refuse_dates(choices, at.astimezone(clinic.zone).date())
+    _refuse_dates(choices, clinic.day_of(at))
     warnings = (*made.warnings, *medicine_warnings(patient, choices.medicines))
     made = replace(made, warnings=warnings)
     _refuse_unanswered(made, choices)

@@ -49,7 +49,7 @@ from sessions.services.gate import (
     words_found,
 )
 from sessions.services.todays_plan import Today, plan_of_today
-from sessions.services.vials import current_vials, grams_of, today
+from sessions.services.vials import current_vials, grams_of
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class Preparation:
         """Measured on the clinic's day of this visit."""
         clinic = self.session.clinic
         return bool(self.weight) and (
-            today(clinic, self.weight.event_time) == today(clinic, self.at)
+            clinic.day_of(self.weight.event_time) == clinic.day_of(self.at)
         )
 
     @property
@@ -309,7 +309,7 @@ def is_assessed(session: InfusionSession, *, at: datetime) -> bool:
         return False
     overrides = list(GateOverride.objects.filter(session=session).current())
     clinic = session.clinic
-    weighed = today(clinic, weights[0].event_time) == today(clinic, at)
+    weighed = clinic.day_of(weights[0].event_time) == clinic.day_of(at)
     return (
         (weighed or _confirmation(overrides, weights) is not None)
         and session.identitychecks.current().exists()
@@ -381,7 +381,7 @@ def _baseline_findings(chart: SessionChart) -> tuple[Finding, ...] | None:
     if chart.policy is None:
         return None
     patient = chart.session.patient
-    day = today(chart.session.clinic, row.event_time)
+    day = chart.session.clinic.day_of(row.event_time)
     try:
         return assess(
             Chart(

@@ -465,7 +465,7 @@ def _order_in_force(chart: SessionChart, at: datetime) -> None:
             "The order was changed or is on hold. Ask the prescriber before the rate "
             "goes up."
         )
-    day = at.astimezone(chart.session.clinic.zone).date()
+    day = chart.session.clinic.day_of(at)
     if version is not None and version.expires_on < day:
         raise Refused("The order has expired. Ask the prescriber for a new one.")
 

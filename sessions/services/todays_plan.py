@@ -9,26 +9,18 @@ from django.utils.translation import gettext as _
 
 from sessions.catalogue.indications import indications
 from sessions.catalogue.products import products
-from sessions.models import (
-    InfusionSession,
-    OrderVersion,
-    ProtocolVersion,
-    Start,
-)
+from sessions.models import InfusionSession, OrderVersion, ProtocolVersion, Start
 from sessions.rules.dosing import Ordered
 from sessions.rules.dosing_policy import DosingError, DosingPolicy
 from sessions.rules.labels import LabelError
 from sessions.rules.ladders import Limit
-from sessions.rules.monitoring import (
-    observation_minutes,
-)
+from sessions.rules.monitoring import observation_minutes
 from sessions.rules.plans import plan_document
 from sessions.rules.quantities import exact
 from sessions.rules.sources import Setting, Source
 from sessions.rules.titration import Plan, StartRule, plan
 from sessions.services import order_plans
 from sessions.services.acts import Refused
-from sessions.services.vials import today
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +80,7 @@ def plan_of_today(
         made = plan(
             product=products()[version.product_key],
             indication=indications()[version.indication_key],
-            body=order_plans.body_of(session.patient, facts, today(session.clinic, at)),
+            body=order_plans.body_of(session.patient, facts, session.clinic.day_of(at)),
             ordered=Ordered(total_g=version.given_g * version.days, days=version.days),
             policy=_dose_as_signed(facts.policy),
             region=version.plan.get("region", session.clinic.label_region),

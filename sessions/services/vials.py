@@ -55,7 +55,7 @@ def recent_lots(clinic: Clinic, product_key: str, *, at: datetime) -> list[Lot]:
         .current()
         .filter(
             product_key=product_key,
-            expiry__gte=today(clinic, at),
+            expiry__gte=clinic.day_of(at),
             recorded_at__gte=at - LOTS_SEEN_FOR,
             serial="",
         )
@@ -68,11 +68,6 @@ def recent_lots(clinic: Clinic, product_key: str, *, at: datetime) -> list[Lot]:
     ]
     called = {lot.lot for lot in recalled_among(clinic, lots)}
     return [lot for lot in lots if lot.lot not in called]
-
-
-def today(clinic: Clinic, at: datetime) -> date:
-    """The clinic's calendar day at a moment."""
-    return at.astimezone(clinic.zone).date()
 
 
 def grams_of(vials: Iterable[Vial]) -> Decimal:
@@ -289,7 +284,7 @@ def _locked(session: InfusionSession, by: Actor) -> InfusionSession:
 
 
 def _refuse_expired(header: InfusionSession, expiry: date, at: datetime) -> None:
-    if expiry < today(header.clinic, at):
+    if expiry < header.clinic.day_of(at):
         raise Refused(
             "This vial expired on {expiry}. Set it aside.",
             expiry=day_words(expiry),

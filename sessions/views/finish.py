@@ -8,17 +8,9 @@ from django.utils.translation import gettext as _
 
 from sessions.access import ClinicRequest, access, session_in_reach
 from sessions.charts import chart_of
-from sessions.forms.infusions import (
-    DischargeForm,
-    EndForm,
-    ErrorForm,
-)
-from sessions.models import (
-    Outcome,
-    Stage,
-)
+from sessions.forms.infusions import DischargeForm, EndForm, ErrorForm
+from sessions.models import Outcome, Stage
 from sessions.services import departure, infusions
-from sessions.services.acts import Refused
 from sessions.views.saving import SAVED, save
 from sessions.views.visits import banner_of
 
@@ -103,11 +95,8 @@ def discharge(request: ClinicRequest, pk: int) -> HttpResponse:
         if status == SAVED:
             messages.success(request, _("Discharged. The record is signed."))
             return redirect("infusion-record", pk)
-    try:
-        judged = chart.policy is not None and chart.start is not None
-        criteria = departure.criteria_of(chart) if judged else None
-    except Refused:
-        criteria = None
+    judged = chart.policy is not None and chart.start is not None
+    criteria = departure.criteria_of(chart) if judged else None
     context = {
         "session": session,
         "chart": chart,

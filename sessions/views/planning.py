@@ -37,7 +37,7 @@ BACK = ("board", "nurses")
 def today(request: ClinicRequest) -> HttpResponse:
     """The visits of one day, in the order of their times."""
     at = timezone.now()
-    day = _day(request.GET.get("day", ""), at.astimezone(request.clinic.zone).date())
+    day = _day(request.GET.get("day", ""), request.clinic.day_of(at))
     begins = datetime.combine(day, time.min, tzinfo=request.clinic.zone)
     ends = datetime.combine(
         day + timedelta(days=1), time.min, tzinfo=request.clinic.zone
@@ -54,7 +54,7 @@ def today(request: ClinicRequest) -> HttpResponse:
         "day": day,
         "before": day - timedelta(days=1),
         "after": day + timedelta(days=1),
-        "is_today": day == at.astimezone(request.clinic.zone).date(),
+        "is_today": day == request.clinic.day_of(at),
         "may_chart": request.user.may("chart"),
         "may_allocate": request.user.may("allocate"),
         "now": at,

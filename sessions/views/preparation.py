@@ -537,7 +537,7 @@ def offer_rows(
 def _baseline_form(request: ClinicRequest, prepared: Preparation, data) -> VitalsForm:
     """The baseline beside the last set of the last visit, or of this one."""
     session = prepared.session
-    day = prepared.at.astimezone(request.clinic.zone).date()
+    day = request.clinic.day_of(prepared.at)
     return VitalsForm(
         data,
         age_years=session.patient.age_on(day),
@@ -628,7 +628,7 @@ def _consent_words(prepared: Preparation) -> tuple[str, bool]:
             prepared=_day(prepared, consent.event_time)
         ), True
     until = day_words(consent.expires_on)
-    day = prepared.at.astimezone(prepared.session.clinic.zone).date()
+    day = prepared.session.clinic.day_of(prepared.at)
     if consent.expires_on < day:
         return _("consent: expired {until}").format(until=until), True
     return _("consent to {until}").format(until=until), False

@@ -93,7 +93,7 @@ def new_key() -> str:
 def vitals_form(chart: SessionChart, data=None, form=VitalsForm, **given) -> VitalsForm:
     """The form of one visit: its clinic, the patient's age, baseline and last set."""
     session = chart.session
-    day = chart.at.astimezone(session.clinic.zone).date()
+    day = session.clinic.day_of(chart.at)
     return form(
         data,
         clinic=session.clinic,

@@ -7,6 +7,7 @@ import pytest
 from django.utils import translation
 
 from sessions.models import Answer, Signature, Start
+from sessions.persons import person_of
 from sessions.services import (
     gate,
     infusions,
@@ -146,6 +147,18 @@ class TestWeight:
         assert rules(morning, after=later) == []
         with translation.override("de"):  # whoever reads it
             assert rules(morning, after=later) == []
+
+    def test_its_age_is_the_one_on_the_patients_page(self, morning):
+        """Days of the calendar: the 29th begins at midnight, not at nine."""
+        later = (29 * 24 - 4) * 60
+        morning.ready(skip={"weight", "baseline"})
+        at = NINE + timedelta(minutes=later)
+
+        held = {hold.rule: hold.text for hold in morning.holds(after=later)}
+
+        person = person_of(morning.patient, clinic=morning.nurse.clinic, at=at)
+        assert (person.weight_days, person.weight_is_old) == (29, True)
+        assert held["weight-confirmed"].startswith("Weight is 29 days old")
 
     def test_a_confirmation_speaks_of_one_weight_only(self, morning):
         later = 60 * 24 * 3
