@@ -25,6 +25,7 @@ from sessions.charts import (
 )
 from sessions.models import (
     AuditEntry,
+    Clinic,
     GivenMedicine,
     InfusionSession,
     Note,
@@ -39,6 +40,8 @@ from sessions.models import (
 from sessions.rules.language import inside
 from sessions.rules.quantities import plain
 
+JUDGING = ("late_entry_minutes", "pump_resolution_ml_per_h")
+"""Settings of the clinic that a chart is judged by; the others only show it."""
 NEW_NURSE = ("infusion.take-over", "infusion.assign-nurse")
 """Acts that give a visit another nurse; their detail says who it was before."""
 MINUTE = timedelta(minutes=1)
@@ -96,16 +99,21 @@ def span_of(session: InfusionSession, *, at: datetime) -> Span:
     moves = list(StageChange.objects.filter(session=session))
     begins = min((row.recorded_at for row in moves), default=session.scheduled_at)
     begins = begins.replace(second=0, microsecond=0)
+    changes = _settings_changes(session.clinic)
     found = sorted(_events(chart, moves), key=lambda event: event.at)
     over = session.stage in (Stage.DISCHARGED, Stage.CANCELLED)
     ends = found[-1].at if over and found else at
     span = Span(begins=begins, ends=max(ends, begins), events=())
-    limit = timedelta(minutes=session.clinic.late_entry_minutes)
+
+    def is_late(event: Event) -> bool:
+        minutes = _clinic_then(session.clinic, changes, event.at).late_entry_minutes
+        return event.at - event.happened > timedelta(minutes=minutes)
+
     placed = tuple(
         replace(
             event,
             minute=span.minute_of(event.at),
-            is_late=event.is_late or event.at - event.happened > limit,
+            is_late=event.is_late or is_late(event),
         )
         for event in found
     )
@@ -120,8 +128,9 @@ def chart_then(session: InfusionSession, *, at: datetime) -> SessionChart:
 
 
 def _header_then(session: InfusionSession, at: datetime) -> InfusionSession:
-    """A copy of the header with stage, nurse, order and Start as they were."""
+    """A copy of the header with stage, nurse, order, Start and clinic as they were."""
     then = copy.copy(session)
+    then.clinic = _clinic_then(session.clinic, _settings_changes(session.clinic), at)
     moves = StageChange.objects.filter(recorded_by_then(at), session=session)
     last = moves.order_by("recorded_at", "pk").last()
     then.stage = last.to_stage if last else Stage.PLANNED
@@ -141,6 +150,26 @@ def _header_then(session: InfusionSession, at: datetime) -> InfusionSession:
     then.is_pregnant = any(
         row.presence == Presence.PRESENT for row in current_rows(factors)
     )
+    return then
+
+
+def _settings_changes(clinic: Clinic) -> list[AuditEntry]:
+    """Every change of the clinic's settings, the newest first."""
+    found = AuditEntry.objects.filter(
+        action="clinic.settings", object_type="clinic", object_id=clinic.pk
+    )
+    return list(found.order_by("-sequence"))
+
+
+def _clinic_then(clinic: Clinic, changes: list[AuditEntry], at: datetime) -> Clinic:
+    """A copy of the clinic with the settings that judged in force at a moment."""
+    then = copy.copy(clinic)
+    for change in changes:
+        if change.at <= at:
+            break
+        for name, value in json.loads(change.detail)["before"].items():
+            if name in JUDGING:
+                setattr(then, name, Clinic._meta.get_field(name).to_python(value))
     return then
 
 

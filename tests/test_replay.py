@@ -16,6 +16,7 @@ from sessions.drawing import draw
 from sessions.models import AuditEntry, InfusionSession, Outcome
 from sessions.replay import chart_then, span_of
 from sessions.services import flags, infusions, rates, reactions
+from sessions.services.clinics import change_clinic
 from sessions.services.vitals import correct_vitals, record_vitals
 from sessions.views.screens import bar, table_rows
 from tests.conftest import PASSWORD
@@ -270,6 +271,42 @@ def test_a_running_visit_is_replayed_up_to_now(morning):
 
     assert span.at(span.last) == now
     assert chart_then(read(morning.visit), at=now).running.state == "running"
+
+
+def test_a_minute_is_judged_by_the_settings_of_its_time(morning, admin, nurse, sign_in):
+    morning.started(after=2)
+    record_vitals(
+        session=morning.fresh(),
+        reading=READING,
+        by=morning.by(after=50),
+        event_time=morning.by(after=30).at,
+    )
+    changes = {
+        "late_entry_minutes": 30,
+        "pump_resolution_ml_per_h": Decimal(1),
+        "phone": "555 0199",
+    }
+    clinic = morning.visit.clinic
+    by = morning.by(admin, after=60)
+    change_clinic(clinic=clinic, changes=changes, seen=clinic.version, by=by)
+
+    before, after = (
+        chart_then(read(morning.visit), at=morning.by(after=minute).at)
+        for minute in (55, 65)
+    )
+    span = span_of(read(morning.visit), at=timezone.now())
+
+    assert before.resolution_ml_per_h == Decimal("0.1")
+    assert after.resolution_ml_per_h == 1
+    assert [row["late"] for row in table_rows(before)] == [True, False]
+    assert [row["late"] for row in table_rows(after)] == [False, False]
+    assert before.session.clinic.phone == "555 0199"  # it judges nothing
+    assert [event.is_late for event in span.events if "128/78" in event.words][-1]
+    client = sign_in(nurse)
+    for chart, is_late in ((before, True), (after, False)):
+        minute = f"?minute={span.minute_of(chart.at)}"
+        said = page(client, morning, minute).content.decode()
+        assert ("late entry, " in said) is is_late
 
 
 def page(client, morning: Morning, query: str = "", **headers):

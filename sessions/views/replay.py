@@ -52,6 +52,7 @@ def show(request: ClinicRequest, pk: int) -> HttpResponse:
         "came_later": span.came_later(moment),
         "address": reverse("infusion-replay", args=[pk]),
         "chart": chart,
+        "clinic": chart.session.clinic,
         "card": card_of(chart),
         "bar": bar(chart) | {"address": "", "tells": []},
         "panels": [flag_panel(chart, raised) for raised in chart.open_flags],
