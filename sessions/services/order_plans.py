@@ -130,7 +130,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightChange:
-    """How far a weight is from the one an order was computed with."""
+    """How far a weight is from the one an order was computed with, unrounded."""
 
     ordered_kg: Decimal
     now_kg: Decimal
@@ -499,18 +499,11 @@ def _warning(
 def weight_change(version: OrderVersion, weight_kg: Decimal) -> WeightChange:
     """Compare a weight with the order's own, by the order's own protocol."""
     limit = version.protocol_version.policy.dosing.weight.change_percent.value
-    return change_between(version.weight_kg, weight_kg, limit)
-
-
-def change_between(
-    ordered_kg: Decimal, now_kg: Decimal, limit_percent: Decimal
-) -> WeightChange:
-    """How far one weight is from another, unrounded when it is judged."""
     return WeightChange(
-        ordered_kg=ordered_kg,
-        now_kg=now_kg,
-        percent=to_decimal(change_percent(now_kg, ordered_kg)),
-        limit_percent=limit_percent,
+        ordered_kg=version.weight_kg,
+        now_kg=weight_kg,
+        percent=to_decimal(change_percent(weight_kg, version.weight_kg)),
+        limit_percent=limit,
     )
 
 

@@ -184,7 +184,7 @@ def verify_order(
         version = order.current
         _require(order, OrderStatus.SIGNED, _("Only a signed order can be verified."))
         _refuse_expired(version, order.clinic, by.at)
-        if _is_own(version, by):
+        if is_own(version, by.user):
             raise Refused("Whoever wrote or signed an order cannot verify it.")
         _append_identity(version, order.patient, identity, by)
         weight = order.patient.weights.current().first()
@@ -325,6 +325,14 @@ def awaits_countersignature(version: OrderVersion) -> bool:
     )
 
 
+def is_own(version: OrderVersion, user: User | None) -> bool:
+    """Whether this person wrote, signed or gave the version; another verifies it."""
+    if user is None:
+        return True
+    involved = {each.recorded_by_id for each in version.signatures.all()}
+    return user.pk in involved | {version.recorded_by_id, version.prescriber_id}
+
+
 def _require_role(by: Actor, *permissions: str) -> None:
     if by.user is None or not any(by.user.may(each) for each in permissions):
         raise Refused("A prescriber or pharmacist does this.")
@@ -390,15 +398,6 @@ def _require(order: Order, status: str, message: str) -> None:
 def _refuse_expired(version: OrderVersion, clinic: Clinic, at: datetime) -> None:
     if version.expires_on < clinic.day_of(at):
         raise Refused("This order has expired. Change it.")
-
-
-def _is_own(version: OrderVersion, by: Actor) -> bool:
-    """Whether this person wrote, signed or gave the version."""
-    if by.user is None:
-        return True
-    involved = {version.recorded_by_id, version.prescriber_id}
-    involved |= set(version.signatures.values_list("recorded_by", flat=True))
-    return by.user.pk in involved
 
 
 def _append_identity(

@@ -6,6 +6,7 @@ from typing import Any
 
 from sessions.access import ClinicRequest, actor
 from sessions.forms.base import ClinicForm
+from sessions.models import AuditEntry
 from sessions.services.acts import Actor, KeyReused, Refused, Replayed, Stale, retried
 
 SAVED, REFUSED, STALE = 200, 422, 409
@@ -13,15 +14,26 @@ SAVED, REFUSED, STALE = 200, 422, 409
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """How an act went; `result` is what the service gave back, None for a resend."""
+    """How an act went; `result` is what the service gave back, None for a resend.
+
+    A resend has the `first` answer instead: the row of the audit that ended it.
+    """
 
     status: int
     result: Any = None
+    first: AuditEntry | None = None
     message: str = ""
 
     @property
     def saved(self) -> bool:
         return self.status == SAVED
+
+    @property
+    def made_id(self) -> int | None:
+        """The id of the row that the act is about, now or at the first time."""
+        if self.first is not None:
+            return self.first.object_id
+        return getattr(self.result, "pk", None)
 
 
 def attempt(
@@ -38,8 +50,8 @@ def attempt(
         if form.pressed is not None:
             by = replace(by, pressed_at=min(form.pressed, by.at))
         result = retried(do, by)
-    except Replayed:
-        return Attempt(status=SAVED)
+    except Replayed as replayed:
+        return Attempt(status=SAVED, first=replayed.entry)
     except (Stale, KeyReused) as refused:
         form.add_refusal(refused)
         return Attempt(status=STALE, message=refused.message)

@@ -47,11 +47,12 @@ from sessions.rules.policy import Policy
 from sessions.rules.quantities import plain
 from sessions.rules.thresholds import Person
 from sessions.rules.words import shortest
-from sessions.services import order_plans, orders, protocols
+from sessions.services import order_plans, orders
 from sessions.services.acts import Refused, view_of
 from sessions.services.order_plans import Choices, MedicineChoice
 from sessions.services.orders import Identity, Telephone
 from sessions.services.sign_ins import confirm_password
+from sessions.views.acting import STALE, attempt
 from sessions.views.saving import SAVED, save
 
 PAGE = 25
@@ -139,8 +140,10 @@ def _counted(clinic) -> list[tuple[str, str, int]]:
 
 def _with_details(found):
     return (
-        found.select_related("patient", "current__prescriber")
-        .defer("current__plan")
+        found.select_related(
+            "patient", "current__prescriber", "current__protocol_version__protocol"
+        )
+        .defer("current__plan", "current__protocol_version__document")
         .prefetch_related("current__signatures")
     )
 
@@ -151,20 +154,18 @@ def _rows(found: Iterable[Order], clinic, at) -> list[dict[str, Any]]:
     newest = Weight.objects.current().filter(patient__in={o.patient_id for o in found})
     for weight in newest.order_by("event_time", "id"):
         weights[weight.patient_id] = weight
-    version = protocols.in_force(clinic)
-    limit = version.policy.dosing.weight.change_percent.value if version else None
-    today = at.astimezone(clinic.zone).date()
+    today = clinic.day_of(at)
     return [
         {
             "order": order,
             "version": order.current,
-            "says": list(_says(order, weights.get(order.patient_id), limit, at, today)),
+            "says": list(_says(order, weights.get(order.patient_id), at, today)),
         }
         for order in found
     ]
 
 
-def _says(order: Order, weight, limit, at, today):
+def _says(order: Order, weight, at, today):
     """What somebody must know of an order before opening it: words and a state."""
     version = order.current
     if order.status in CLOSED:
@@ -181,10 +182,8 @@ def _says(order: Order, weight, limit, at, today):
             ("high" if overdue else "late"),
             words,
         )
-    if weight and limit is not None:
-        change = order_plans.change_between(version.weight_kg, weight.weight_kg, limit)
-        if change.crossed:
-            yield "flag-medium", "medium", _("weight changed: verify again")
+    if weight and order_plans.weight_change(version, weight.weight_kg).crossed:
+        yield "flag-medium", "medium", _("weight changed: verify again")
 
 
 # The wizard
@@ -236,7 +235,7 @@ def change(request, pk):
 
 
 def _wizard(request, patient, kind, *, order=None, initial=None, **options):
-    at, clinic, made, status = timezone.now(), request.clinic, [], 200
+    at, clinic, status = timezone.now(), request.clinic, 200
     options |= {"clinic": clinic, "at": at}
     if request.method == "GET":
         form, shown = kind(initial=initial, **options), {}
@@ -250,16 +249,14 @@ def _wizard(request, patient, kind, *, order=None, initial=None, **options):
         shown = _preview(request, patient, at)
     else:
         form = kind(request.POST, **options)
-        status = save(
-            request, form, lambda by: made.append(_keep(form, patient, order, by))
-        )
-        if status == SAVED:
+        went = attempt(request, form, lambda by: _keep(form, patient, order, by))
+        status = went.status
+        if went.saved:
             waits = _("Saved. It waits for verification.")
             drafted = _("Saved. It is not signed yet.")
             by_telephone = kind is TelephoneOrderForm
             messages.success(request, waits if by_telephone else drafted)
-            kept = made[0].pk if made else _first_answer(form)
-            return redirect("order-detail", kept)
+            return redirect("order-detail", went.made_id)
         shown = _preview(request, patient, at)
     person = person_of(patient, clinic=clinic, at=at)
     context = shown | {
@@ -273,7 +270,7 @@ def _wizard(request, patient, kind, *, order=None, initial=None, **options):
         "may_telephone": request.user.may("telephone_order"),
         "needs_reason": orders.NEEDS_REASON,
     }
-    if status == 409 and order is not None:
+    if status == STALE and order is not None:
         context |= _as_it_stands(request, order)
     return render(request, "orders/form.html", context, status=status)
 
@@ -286,12 +283,6 @@ def _as_it_stands(request, order: Order) -> dict[str, Any]:
         before = now.versions.filter(number=now.current.number - 1).first()
         rows = differences(before, now.current) if before else []
     return {"stale": True, "order": now, "version": now.version, "changes": rows}
-
-
-def _first_answer(form) -> int:
-    """The order that the first copy of this submission made."""
-    entry = get_object_or_404(AuditEntry, key=form.key, object_type="order")
-    return entry.object_id
 
 
 def _keep(form, patient, order, by):
@@ -431,7 +422,7 @@ def _page(request, order, *, status=200, **bound):
     context = _version_context(version) | {
         "order": order,
         "banner": person.banner | {"order": ""},
-        "stages": _stages(order, version, at),
+        "stages": _stages(order, version),
         "stops": stops,
         "versions": versions,
         "changes": differences(versions[1], version) if len(versions) > 1 else [],
@@ -444,11 +435,11 @@ def _page(request, order, *, status=200, **bound):
         "sessions": list(
             order.infusions.select_related("chair").order_by("scheduled_at")[:30]
         ),
-        "limits": _limits(order, version, person),
+        "limits": _limits(version, person),
         "signature": SignatureForm(stops=bool(stops), **options),
         "reason_form": ReasonForm(**options, auto_id="reason_%s"),
         "may": _may(order, version, user),
-        "stale": status == 409,
+        "stale": status == STALE,
     }
     return render(request, "orders/detail.html", context | bound, status=status)
 
@@ -477,7 +468,7 @@ def _weight_change(order, version, weight):
 
 def _may(order: Order, version: OrderVersion, user: User) -> dict[str, bool]:
     """Which acts the page offers: by the order's state and the user's role."""
-    status, own = order.status, _own(version, user)
+    status, own = order.status, orders.is_own(version, user)
     prescribes, verifies = user.may("sign_order"), user.may("verify_order")
     return {
         "sign": status == OrderStatus.DRAFT and prescribes,
@@ -496,16 +487,11 @@ def _may(order: Order, version: OrderVersion, user: User) -> dict[str, bool]:
     }
 
 
-def _own(version: OrderVersion, user: User) -> bool:
-    signers = {each.recorded_by_id for each in version.signatures.all()}
-    return user.pk in signers | {version.recorded_by_id, version.prescriber_id}
-
-
 def _signature(version: OrderVersion, *meanings: str) -> Signature | None:
     return next((s for s in version.signatures.all() if s.meaning in meanings), None)
 
 
-def _stages(order: Order, version: OrderVersion, at) -> list[dict[str, Any]]:
+def _stages(order: Order, version: OrderVersion) -> list[dict[str, Any]]:
     """Draft → Signed → Verification → Active, each with who and when."""
     meaning = Signature.Meaning
     signed = _signature(version, meaning.PRESCRIBED)
@@ -592,7 +578,7 @@ def _returned(order: Order, history: list[dict[str, Any]]):
     return None
 
 
-def _limits(order: Order, version: OrderVersion, person) -> list[tuple[str, list[str]]]:
+def _limits(version: OrderVersion, person) -> list[tuple[str, list[str]]]:
     """The objective limits for slowing and stopping this patient's infusion (B5)."""
     policy: Policy = version.protocol_version.policy
     who = Person(

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
@@ -41,20 +41,13 @@ from sessions.models import (
 from sessions.models.patients import alike
 from sessions.persons import Person, in_words, person_of
 from sessions.services import patients as doors
-from sessions.services.acts import (
-    Actor,
-    KeyReused,
-    Refused,
-    Replayed,
-    Stale,
-    retried,
-    view_of,
-)
+from sessions.services.acts import Actor, view_of
 from sessions.services.bundles import MOST_BYTES, BundleError, read_document
 from sessions.services.importing import import_bundle
+from sessions.views.acting import STALE, attempt
+from sessions.views.saving import SAVED, save
 
 PAGE = 25
-SAVED = 303
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,12 +165,12 @@ def register(request: ClinicRequest) -> HttpResponse:
     )
     if request.method == "GET":
         return _person_form(request, form, None, 200)
-    status, pk = _save(
+    went = attempt(
         request, form, lambda by: doors.register_patient(by=by, **form.values)
     )
-    if status == SAVED:
-        return redirect("patient-detail", pk)
-    return _person_form(request, form, None, status)
+    if went.saved:
+        return redirect("patient-detail", went.made_id)
+    return _person_form(request, form, None, went.status)
 
 
 @access("edit_patient", methods=("GET", "POST"))
@@ -199,7 +192,7 @@ def amend(request: ClinicRequest, pk: int) -> HttpResponse:
             patient=patient, version=form.seen_version, by=by, **form.values
         )
 
-    status, _ = _save(request, form, change)
+    status = save(request, form, change)
     if status == SAVED:
         return redirect("patient-detail", pk)
     return _person_form(request, form, patient, status)
@@ -213,7 +206,7 @@ def _person_form(
         person = person_of(patient, clinic=request.clinic, at=form.at)
         context |= {"person": person, "banner": person.banner}
         context["version"] = form.seen_version or patient.version
-        if status == 409:
+        if status == STALE:
             context["theirs"] = [
                 (form.fields[name].label, getattr(patient, name))
                 for name in form.fields
@@ -274,13 +267,13 @@ def record(request: ClinicRequest, pk: int, kind: str) -> HttpResponse:
     patient = patient_in_reach(request, pk)
     person = person_of(patient, clinic=request.clinic, at=timezone.now())
     form = _form(kind, person, request.POST)
-    status, _ = _save(request, form, lambda by: _do(kind, patient, form, by))
+    status = save(request, form, lambda by: _do(kind, patient, form, by))
     if status != SAVED:
-        if status == 409 and request.htmx:
+        if status == STALE and request.htmx:
             # Swapped in like an error: what is known now stands above what was typed.
             return _page(request, person, status=422, bound={kind: form}, fresh=True)
         return _page(
-            request, person, status=status, bound={kind: form}, fresh=status == 409
+            request, person, status=status, bound={kind: form}, fresh=status == STALE
         )
     if not request.htmx:
         return redirect(f"{_address(pk)}#{kind}")
@@ -311,7 +304,7 @@ def correct(request: ClinicRequest, pk: int, kind: str, row_pk: int) -> HttpResp
     form = _form(kind, person, data, corrects=row)
     status = 200
     if request.method == "POST":
-        status, _ = _save(request, form, lambda by: _do(kind, patient, form, by))
+        status = save(request, form, lambda by: _do(kind, patient, form, by))
         if status == SAVED:
             return redirect(f"{_address(pk)}#{kind}")
     return _row_page(request, person, kind, row, form, "correct", status)
@@ -332,7 +325,7 @@ def withdraw(request: ClinicRequest, pk: int, kind: str, row_pk: int) -> HttpRes
             reason = form.cleaned_data["reason"]
             return doors.withdraw(row=row, reason=reason, by=by)
 
-        status, _ = _save(request, form, take_back)
+        status = save(request, form, take_back)
         if status == SAVED:
             return redirect(f"{_address(pk)}#{kind}")
     return _row_page(request, person, kind, row, form, "withdraw", status)
@@ -409,17 +402,10 @@ def _page(
         "similar": alike(named(person.patient), everybody, but=person.patient.pk),
         "may_edit": may_edit,
         "may_order": request.user.may("draft_order"),
-        "order_url": _new_order(person.patient),
+        "order_url": reverse("order-new", args=[person.patient.pk]),
     }
     part = "patients/_detail.html" if request.htmx else "patients/detail.html"
     return render(request, part, context, status=status)
-
-
-def _new_order(patient: Patient) -> str:
-    try:
-        return reverse("order-new", args=[patient.pk])
-    except NoReverseMatch:
-        return ""
 
 
 def _form(kind: str, person: Person, data: Any, *, corrects: Any = None) -> Any:
@@ -442,29 +428,6 @@ def _form(kind: str, person: Person, data: Any, *, corrects: Any = None) -> Any:
     if kind == "heights":
         common["last"] = person.height
     return KINDS[kind].form(data, corrects=corrects, **common)
-
-
-def _save(
-    request: ClinicRequest, form: ClinicForm, do: Callable[[Actor], Any]
-) -> tuple[int, int | None]:
-    """Do the act when the form is valid: a status, and the id of the row it is about.
-
-    A resend of the same submission answers as the first did (I10). 422 is for what can
-    be corrected, 409 for what somebody else changed.
-    """
-    if not form.is_valid():
-        return 422, None
-    try:
-        saved = retried(do, actor(request, key=form.key, content=form.content))
-    except Replayed as first:
-        return SAVED, first.entry.object_id
-    except (Stale, KeyReused) as refused:
-        form.add_refusal(refused)
-        return 409, None
-    except Refused as refused:
-        form.add_refusal(refused)
-        return 422, None
-    return SAVED, getattr(saved, "pk", None)
 
 
 def _address(pk: int) -> str:

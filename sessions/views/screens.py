@@ -11,7 +11,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django_htmx.http import trigger_client_event
 
@@ -658,20 +658,9 @@ def _saved(chart: SessionChart, given: dict[str, Any]) -> Any:
 
 
 def links(pk: int) -> dict[str, str]:
-    """Other pages of the visit that exist: preparation, end, discharge, record."""
-    names = {
-        "prepare": "infusion-prepare",
-        "end": "infusion-end",
-        "discharge": "infusion-discharge",
-        "record": "infusion-record",
-    }
-    found = {}
-    for word, name in names.items():
-        try:
-            found[word] = reverse(name, args=[pk])
-        except NoReverseMatch:
-            continue
-    return found
+    """The other pages of the visit: preparation, end, discharge, record."""
+    names = ("prepare", "end", "discharge", "record")
+    return {name: reverse(f"infusion-{name}", args=[pk]) for name in names}
 
 
 def _clock(chart: SessionChart, moment: datetime) -> str:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sessions.models import AuditEntry, Order, OrderStatus, OrderVersion, Signature
-from sessions.services import order_plans, orders
+from sessions.services import order_plans, orders, protocols
 from tests.conftest import PASSWORD
 from tests.factories.orders import (
     active,
@@ -23,7 +23,7 @@ from tests.factories.orders import (
     signed,
     weigh,
 )
-from tests.factories.protocols import actor, protocol_in_force
+from tests.factories.protocols import actor, protocol_in_force, with_value
 
 pytestmark = pytest.mark.django_db
 
@@ -485,6 +485,17 @@ def test_a_changed_weight_is_shown_on_order_and_list(
         expires_on=expires,
     )
     weigh(patient, "80", by=nurse, at=timezone.now())
+    begun = order.current.protocol_version
+    later = protocols.draft_version(  # the order stays under the one it was made with
+        protocol=begun.protocol,
+        document=with_value(
+            begun, "dosing", "weight", "change_percent", "value", value="20"
+        ),
+        note="Wider",
+        based_on=begun,
+        by=actor(pharmacist, now),
+    )
+    protocols.approve_version(version=later, by=actor(prescriber, now))
     client = sign_in(nurse)
 
     page = client.get(reverse("order-detail", args=[order.pk])).content.decode()
