@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from sessions import charts
+from sessions.charts import SessionChart
 from sessions.middleware import SECOND_FACTOR
 from sessions.models import Clinic, InfusionSession, Order, Patient, User
 from sessions.pace import Pace
@@ -133,6 +134,12 @@ def session_in_reach(request: ClinicRequest, pk: int) -> InfusionSession:
     return get_object_or_404(
         charts.for_charts(InfusionSession.objects.of(request.clinic)), pk=pk
     )
+
+
+def chart_in_reach(request: ClinicRequest, pk: int) -> SessionChart:
+    """The visit with this id as it stands now, or 404."""
+    session = session_in_reach(request, pk)
+    return charts.charts_of([session], at=timezone.now())[0]
 
 
 def patient_in_reach(request: ClinicRequest, pk: int) -> Patient:

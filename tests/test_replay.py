@@ -18,7 +18,8 @@ from sessions.replay import chart_then, span_of
 from sessions.services import flags, infusions, rates, reactions
 from sessions.services.clinics import change_clinic
 from sessions.services.vitals import correct_vitals, record_vitals
-from sessions.views.screens import bar, table_rows
+from sessions.views.now_bar import bar
+from sessions.views.screens import table_rows
 from tests.conftest import PASSWORD
 from tests.factories.visits import READING, Morning
 

@@ -4,13 +4,12 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from sessions.access import access, session_in_reach
-from sessions.charts import charts_of, for_charts
 from sessions.forms.flags import AnswerForm, CallForm, OverrideForm
-from sessions.models import Flag, InfusionSession
+from sessions.models import Flag
 from sessions.services.flags import answer_flag, call_for_flag, override_flag
 from sessions.services.rates import Reason
 from sessions.views.acting import attempt
-from sessions.views.screens import answer as answer_screen
+from sessions.views.screens import answer_act
 
 
 @access("chart", methods=("POST",))
@@ -69,16 +68,5 @@ def _act(request, pk, flag, form_class, do):
     session = session_in_reach(request, pk)
     get_object_or_404(Flag, pk=flag, session=session)
     form = form_class(request.POST, clinic=request.clinic, at=timezone.now())
-    tried = attempt(request, form, lambda by: do(session, form, by))
-    fresh = for_charts(InfusionSession.objects).get(pk=session.pk)
-    chart = charts_of([fresh], at=timezone.now())[0]
-    if tried.saved:
-        return answer_screen(request, chart, keep_typing=True)
-    return answer_screen(
-        request,
-        chart,
-        status=tried.status,
-        notice=tried.message,
-        flag_form=form,
-        keep_typing=True,
-    )
+    went = attempt(request, form, lambda by: do(session, form, by))
+    return answer_act(request, pk, went, flag_form=form)

@@ -5,13 +5,14 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from sessions.access import access, actor, session_in_reach
+from sessions.access import access, actor, chart_in_reach, session_in_reach
 from sessions.charts import charts_of, read_course
 from sessions.drawing import draw
 from sessions.middleware import POLL
 from sessions.models import Stage
 from sessions.services.acts import view_of
-from sessions.views.screens import bar, bar_token, full_screen
+from sessions.views.now_bar import bar, bar_token
+from sessions.views.screens import full_screen
 
 BEFORE_START = (Stage.PLANNED, Stage.CHECKED_IN, Stage.ASSESSED)
 
@@ -34,14 +35,13 @@ def now_bar(request, pk):
 
     Forms of the page keep what is typed; that somebody else charted is said beside.
     """
-    session = session_in_reach(request, pk)
-    chart = charts_of([session], at=timezone.now())[0]
+    chart = chart_in_reach(request, pk)
     if request.GET.get("seen", "") == bar_token(chart):
         return HttpResponse(status=204)
     drawn = request.GET.get("drawn", "")
     known = drawn.isdecimal() and len(drawn) < 10
     shown = bar(chart) | ({"drawn": int(drawn)} if known else {})
-    if shown["drawn"] != session.version:
+    if shown["drawn"] != chart.session.version:
         shown["elsewhere"] = reverse("infusion-detail", args=[pk])
     context = {"bar": shown, "now": chart.at}
     return render(request, "components/_nowbar.html", context)
@@ -53,8 +53,7 @@ setattr(now_bar, POLL, True)
 @access("view_patient")
 def drawing(request, pk):
     """The observation chart alone, fetched after each act of the page."""
-    session = session_in_reach(request, pk)
-    chart = charts_of([session], at=timezone.now())[0]
+    chart = chart_in_reach(request, pk)
     read_course(chart)
     context = {"chart": chart, "drawing": draw(chart), "now": chart.at}
     return render(request, "infusions/_chart.html", context)

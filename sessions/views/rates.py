@@ -1,18 +1,15 @@
 """Acts on the pump's rate, each with the pump's number read back."""
 
-from decimal import Decimal
-
 from django.http import Http404
 from django.utils import timezone
 
 from sessions.access import access, session_in_reach
-from sessions.charts import charts_of, for_charts
 from sessions.forms.rates import OverrideForm, RateForm, ResumeForm
-from sessions.models import InfusionSession
 from sessions.services import rates
+from sessions.services.acts import Refused
 from sessions.services.rates import Reason
 from sessions.views.acting import attempt
-from sessions.views.screens import answer
+from sessions.views.screens import answer_act
 
 
 @access("chart", methods=("POST",))
@@ -44,28 +41,16 @@ def override(request, pk):
 
 def _act(request, pk, form_class, do):
     session = session_in_reach(request, pk)
-    at = timezone.now()
-    form = form_class(request.POST, clinic=request.clinic, at=at)
-    tried = attempt(request, form, lambda by: do(session, form, by))
-    fresh = for_charts(InfusionSession.objects).get(pk=session.pk)
-    chart = charts_of([fresh], at=timezone.now())[0]
-    if tried.saved:
-        return answer(request, chart, keep_typing=True)
-    return answer(
-        request,
-        chart,
-        status=tried.status,
-        notice=tried.message,
-        rate_form=form,
-        keep_typing=True,
-    )
+    form = form_class(request.POST, clinic=request.clinic, at=timezone.now())
+    went = attempt(request, form, lambda by: do(session, form, by))
+    return answer_act(request, pk, went, rate_form=form)
 
 
 def _rate(form):
-    return {
-        "to_ml_per_h": form.cleaned_data["rate_ml_per_h"] or Decimal(0),
-        **_read_back(form),
-    }
+    rate = form.cleaned_data["rate_ml_per_h"]
+    if rate is None:
+        raise Refused("Say to which rate.", field="rate_ml_per_h")
+    return {"to_ml_per_h": rate, **_read_back(form)}
 
 
 def _read_back(form):

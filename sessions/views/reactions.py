@@ -3,7 +3,7 @@
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
-from sessions.access import access, session_in_reach
+from sessions.access import access, chart_in_reach, session_in_reach
 from sessions.catalogue.reactions import labels
 from sessions.charts import charts_of, read_course
 from sessions.forms.reactions import OutcomeForm, ReactionForm
@@ -16,13 +16,19 @@ from sessions.services.reactions import (
     record_reaction,
 )
 from sessions.views.acting import attempt
-from sessions.views.screens import all_chips, answer, chips, full_screen
+from sessions.views.screens import (
+    all_chips,
+    answer,
+    answer_act,
+    chips,
+    full_screen,
+)
 
 
 @access("chart", methods=("POST",))
 def draft(request, pk):
     """What a reaction would say and propose; writes nothing."""
-    chart = _chart(request, pk)
+    chart = chart_in_reach(request, pk)
     _form, context = _draft(request, chart)
     return _page(request, chart, context, status=200)
 
@@ -57,7 +63,7 @@ def record(request, pk):
             context | {"notice": tried.message},
             status=tried.status,
         )
-    fresh = _chart(request, pk)
+    fresh = chart_in_reach(request, pk)
     saved = tried.result
     return answer(
         request,
@@ -75,23 +81,19 @@ def outcome(request, pk, reaction):
     session = session_in_reach(request, pk)
     get_object_or_404(Reaction, pk=reaction, session=session)
     form = OutcomeForm(request.POST, clinic=request.clinic, at=timezone.now())
-    tried = attempt(
+    went = attempt(
         request,
         form,
         lambda by: record_outcome(
-            session=session, reaction_id=reaction, by=by, **form.cleaned_data
+            session=session,
+            reaction_id=reaction,
+            kind=form.cleaned_data["kind"],
+            event_time=form.cleaned_data["event_time"],
+            note=form.cleaned_data["note"],
+            by=by,
         ),
     )
-    chart = _chart(request, pk)
-    if tried.saved:
-        return answer(request, chart, keep_typing=True)
-    return answer(
-        request,
-        chart,
-        status=tried.status,
-        notice=tried.message,
-        keep_typing=True,
-    )
+    return answer_act(request, pk, went)
 
 
 @access("chart", methods=("POST",))
@@ -102,10 +104,6 @@ def search(request, pk):
     query = form.data.get("q", "")[:60]
     context = {"more": all_chips(dict(form.chosen), query), "query": query}
     return render(request, "reactions/_more.html", context)
-
-
-def _chart(request, pk):
-    return charts_of([session_in_reach(request, pk)], at=timezone.now())[0]
 
 
 def _draft(request, chart):

@@ -1,7 +1,5 @@
 """One visit at any of its minutes, on a slider (H6)."""
 
-from typing import Any
-
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -13,7 +11,9 @@ from sessions.board import card_of
 from sessions.drawing import draw
 from sessions.replay import Span, chart_then, span_of
 from sessions.services.acts import view_of
-from sessions.views.screens import banner, bar, flag_panel, table_rows
+from sessions.views.flag_panels import flag_panel
+from sessions.views.now_bar import bar
+from sessions.views.screens import banner, table_rows
 
 PARTS = {
     "replay": "infusions/_replay.html",
@@ -69,5 +69,5 @@ def show(request: ClinicRequest, pk: int) -> HttpResponse:
 
 def _minute(text: str, span: Span) -> int:
     """The minute that was asked for; the end of the visit, or now, without one."""
-    known: Any = text.isascii() and text.isdigit() and len(text) <= 6
+    known = text.isascii() and text.isdigit() and len(text) <= 6
     return min(int(text), span.last) if known else span.last

@@ -9,7 +9,7 @@ from sessions.charts import charts_of, for_charts
 from sessions.models import Answer, Flag, InfusionSession
 from sessions.services import preparation
 from sessions.services.vitals import record_vitals
-from sessions.views.screens import bar
+from sessions.views.now_bar import bar
 from tests.conftest import NINE
 from tests.factories import visits
 

@@ -56,6 +56,14 @@ def test_a_step_up_by_hand_follows_the_same_rules(send, running):
     assert rate_now(running) == "86.4"
 
 
+def test_a_rate_that_was_not_sent_is_not_nought(send, running):
+    answer = send("reduce", reason_code="vitals")
+
+    assert answer.status_code == 422
+    assert "Say to which rate" in answer.content.decode()
+    assert rate_now(running) == "43.2"
+
+
 def test_pause_and_resume(send, running):
     send("pause", reason_code="away")
     refused = send("resume", rate_ml_per_h="43.2")
