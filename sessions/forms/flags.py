@@ -3,7 +3,7 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _lazy
 
-from sessions.forms.base import ClinicForm, WaitingForm
+from sessions.forms.base import WaitingForm
 from sessions.forms.fields import NumberField, PlainText
 from sessions.models import NotDoneReason, OverrideReason
 
@@ -37,7 +37,7 @@ class OverrideForm(WaitingForm):
     reason_text = PlainText(max_length=400, required=False, label=_lazy("In words"))
 
 
-class CallForm(ClinicForm):
+class CallForm(WaitingForm):
     """Who was called."""
 
     who = PlainText(max_length=200, required=False, label=_lazy("Who was called"))

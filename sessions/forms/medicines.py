@@ -2,11 +2,11 @@
 
 from django.utils.translation import gettext_lazy as _lazy
 
-from sessions.forms.base import ClinicForm
+from sessions.forms.base import ClinicForm, WaitingForm
 from sessions.forms.fields import MomentField, PlainText
 
 
-class GiveForm(ClinicForm):
+class GiveForm(WaitingForm):
     """One dose of an ordered medicine: given now, or at a time that has passed."""
 
     event_time = MomentField(required=False, label=_lazy("Given at, if not now"))

@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.catalogue.reactions import vocabulary
-from sessions.forms.base import ClinicForm, WaitingForm
+from sessions.forms.base import WaitingForm
 from sessions.forms.fields import MomentField, NumberField, PlainText
 from sessions.models import Clinic, Grade, OrderMedicine, ReactionOutcome
 from sessions.rules.language import say
@@ -97,7 +97,7 @@ class ReactionForm(WaitingForm):
         ]
 
 
-class OutcomeForm(ClinicForm):
+class OutcomeForm(WaitingForm):
     """How a reaction went on; nothing is chosen beforehand (G3)."""
 
     kind = forms.ChoiceField(

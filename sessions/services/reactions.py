@@ -194,7 +194,7 @@ def record_outcome(
             raise Refused("That reaction is not of this visit.")
         if kind not in ReactionOutcome.Kind.values:
             raise Refused("Choose an outcome.", field="kind")
-        if event_time is not None and event_time < seen.reaction.event_time:
+        if (event_time or by.moment) < seen.reaction.event_time:
             raise Refused("The outcome lies before the onset.", field="event_time")
         row = ReactionOutcome.objects.create(
             session=chart.session,

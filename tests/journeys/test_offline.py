@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from sessions.models import (
     Flag,
     FlagEvent,
+    GivenMedicine,
     InfusionSession,
     RateChange,
     Reaction,
@@ -17,6 +18,7 @@ from sessions.models import (
 from sessions.services import rates
 from sessions.services.vitals import record_vitals
 from tests.conftest import PASSWORD
+from tests.factories.reactions import make_medicine
 from tests.factories.visits import READING
 from tests.journeys.test_saving import SAVE, SET, running, sets, type_in, typed
 
@@ -305,17 +307,48 @@ def test_a_flag_is_answered_without_a_line(page, line, clock):
     page.get_by_role("button", name=SAVE).click()
     expect(page.locator("section.flag")).to_be_visible()
     line.cut()
+    expect(bar(page)).to_contain_text("phone or shout for help")
+    expect(page.get_by_text("write medicines and vials on paper")).to_be_visible()
+    expect(page.get_by_role("link", name="Give a medicine")).to_be_hidden()
+    page.locator("section.flag summary").get_by_text("Call").click()
+    page.get_by_label("Who was called").fill("Ingrid, by telephone")
+    page.get_by_role("button", name="Called").click()
+    expect(waiting(page)).to_contain_text("Call")
     page.locator("section.flag").get_by_role("button", name="Pause").click()
     page.get_by_role("button", name=PAUSED).first.click()
     pressed = clock.now
-    expect(bar(page)).to_contain_text("1 entry waiting")
+    expect(bar(page)).to_contain_text("2 entries waiting")
     line.go_on(minutes=5)
     line.mend()
 
     expect(page.locator(".nowbar")).to_contain_text("Paused")
-    event = FlagEvent.objects.get(kind="answered")
-    assert abs(event.event_time - pressed) < timedelta(seconds=4)
+    called, event = FlagEvent.objects.order_by("pk")
+    assert (called.kind, called.reason_text) == ("called", "Ingrid, by telephone")
+    for each in (called, event):
+        assert abs(each.event_time - pressed) < timedelta(seconds=4)
+    expect(page.get_by_role("link", name="Give a medicine")).to_be_visible()
     assert changes() == ["start", "pause"]
+
+
+@pytest.mark.soak
+def test_a_medicine_given_without_a_line_is_one_dose_of_its_time(
+    page, line, clock, running, prescriber
+):
+    ordered = make_medicine(running.visit, prescriber)
+    page.goto(f"/infusions/{running.visit.pk}/medicines/")
+    give = page.get_by_role("button", name=f"Given now: {ordered.name}")
+    line.cut()
+    give.click()
+    pressed = clock.now
+    expect(bar(page)).to_contain_text("1 entry waiting")
+    expect(give).to_be_disabled()
+    line.go_on(minutes=5)
+    line.mend()
+
+    expect(page.locator("#medicines")).to_contain_text("next dose from")
+    [dose] = GivenMedicine.objects.all()
+    assert abs(dose.event_time - pressed) < timedelta(seconds=4)
+    expect(bar(page)).to_be_hidden()
 
 
 @pytest.mark.soak

@@ -6,12 +6,21 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from sessions.models import Flag, FlagEvent, RateChange, Reaction, VitalSigns
+from sessions.models import (
+    Flag,
+    FlagEvent,
+    GivenMedicine,
+    RateChange,
+    Reaction,
+    ReactionOutcome,
+    VitalSigns,
+)
 from sessions.services.rates import Reason, pause
 from sessions.services.vitals import record_vitals
 from tests.factories.infusions import NORMAL, by, make_running
 from tests.factories.moments import ago
 from tests.factories.rates import make_rate
+from tests.factories.reactions import make_medicine
 from tests.factories.vitals import make_vitals
 from tests.views.test_vitals import TYPED
 
@@ -248,6 +257,42 @@ def test_a_reaction_begins_at_its_press_unless_an_onset_was_typed(send, running)
     assert is_near(row.event_time, 5)
     assert is_near(RateChange.objects.latest("pk").event_time, 5)
     assert row.recorded_at - timezone.now() < timedelta(seconds=5)
+
+
+def test_a_call_an_outcome_and_a_dose_stand_at_their_press(
+    send, running, nurse, prescriber
+):
+    flag = flagged(running, nurse)
+    send("reactions", **{"r-headache": "mild"}, do="pause", pressed_at=pressed(8))
+    reaction = Reaction.objects.latest("pk")
+    medicine = make_medicine(running, prescriber)
+
+    answers = [
+        send(f"flags/{flag.pk}/call", who="Ingrid", pressed_at=pressed(6)),
+        send(
+            f"reactions/{reaction.pk}/outcome", kind="resolved", pressed_at=pressed(5)
+        ),
+        send(f"medicines/{medicine.pk}/give", pressed_at=pressed(4)),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    call = FlagEvent.objects.get(action="call")
+    rows = [call, ReactionOutcome.objects.get(), GivenMedicine.objects.get()]
+    for row, minutes in zip(rows, (6, 5, 4), strict=True):
+        assert is_near(row.event_time, minutes)
+        assert is_near(row.recorded_at, 0)
+
+
+def test_no_outcome_stands_before_its_reaction(send, running):
+    send("reactions", **{"r-headache": "mild"}, do="pause", pressed_at=pressed(5))
+    reaction = Reaction.objects.latest("pk")
+
+    answer = send(
+        f"reactions/{reaction.pk}/outcome", kind="resolved", pressed_at=pressed(6)
+    )
+
+    assert answer.status_code == 422
+    assert "The outcome lies before the onset." in answer.content.decode()
 
 
 def test_a_form_that_cannot_wait_takes_no_moment(send, running):

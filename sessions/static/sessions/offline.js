@@ -5,6 +5,8 @@
      form    data-waits="Vitals"  its press may wait; the word by which it is called
      button  data-saves           reads "Save when back" while there is no line
              data-raises          raises a rate: not to be pressed without the line
+     any     data-line            leads to another page: shown while there is a line,
+             data-no-line         and what to do in its place while there is none
      td      data-of="pulse"      in the row of a waiting set: the fields it shows */
 (() => {
   "use strict";
@@ -84,6 +86,8 @@
       if (!since) delete save.kept;
     }
     for (const raise of $$("[data-raises]")) raise.disabled = Boolean(since);
+    for (const part of $$("[data-line]")) part.hidden = Boolean(since);
+    for (const part of $$("[data-no-line]")) part.hidden = !since;
     // An act that waits is not pressed a second time; a set or a reaction is another one.
     for (const act of $$("[data-waits][data-no-guard]:not([hx-include]) [type=submit]")) {
       const held = waiting.some((entry) => entry.path === act.form.getAttribute("action"));
