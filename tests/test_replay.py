@@ -15,7 +15,7 @@ from sessions.charts import charts_of, for_charts, read_course
 from sessions.drawing import draw
 from sessions.models import AuditEntry, InfusionSession, Outcome
 from sessions.replay import chart_then, span_of
-from sessions.services import flags, infusions, rates, reactions
+from sessions.services import finish, flags, infusions, rates, reactions
 from sessions.services.clinics import change_clinic
 from sessions.services.vitals import correct_vitals, record_vitals
 from sessions.views.now_bar import bar
@@ -141,14 +141,14 @@ def acts_of_a_day(morning: Morning, colleague):
     )
     yield (
         120,
-        lambda: infusions.end_infusion(
+        lambda: finish.end_infusion(
             session=morning.fresh(), by=morning.by(after=120), reason_code="patient"
         ),
     )
     yield 150, lambda: save(150)
     yield (
         181,
-        lambda: infusions.discharge(
+        lambda: finish.discharge(
             session=morning.fresh(),
             by=morning.by(after=181),
             outcome=Outcome.STOPPED_EARLY,

@@ -22,7 +22,7 @@ from sessions.demo.world import (
     tell_beside,
 )
 from sessions.models import Clinic, Order, Patient, Presence, Purpose
-from sessions.services import infusions, orders, patients
+from sessions.services import orders, patients, planning
 from sessions.services.order_plans import Choices, MedicineChoice
 from sessions.services.orders import Identity, Telephone
 
@@ -295,7 +295,7 @@ def career(
         at = yield from labs(world, case, at)
         order = yield from ordered(world, case, person.course, at)
         at = yield bookings[0].at - 5 * DAY
-        made = infusions.plan_sessions(
+        made = planning.plan_sessions(
             order=order,
             dates=[booking.at for booking in bookings],
             by=world.by("charge", at),

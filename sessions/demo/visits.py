@@ -18,6 +18,7 @@ from sessions.models import (
     Stage,
 )
 from sessions.services import (
+    finish,
     flags,
     infusions,
     medicines,
@@ -222,7 +223,7 @@ def run(
         if script.silent_from and at >= script.silent_from:
             at = yield at + timedelta(days=1)
         if at >= end:
-            infusions.end_infusion(session=session, by=world.by(nurse, at))
+            finish.end_infusion(session=session, by=world.by(nurse, at))
             if dice.random() > script.late_sets:
                 at = yield at + minutes(2)
                 vitals.record_vitals(
@@ -487,7 +488,7 @@ def observe(
             session, flag_id=saved.flag.pk, action="observe", by=world.by(nurse, at)
         )
     at = yield max(until + minutes(case.dice.randint(1, 6)), at + minutes(2))
-    infusions.discharge(
+    finish.discharge(
         session=session,
         outcome=Outcome.STOPPED_EARLY if early else Outcome.COMPLETED,
         password=PASSWORD,

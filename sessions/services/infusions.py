@@ -1,213 +1,45 @@
-"""Visits: planned, checked in, prepared, started, ended, observed, discharged."""
+"""Visits: checked in, handed over, called off, prepared and started."""
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
-from django.db import IntegrityError
-from django.db.models import TextChoices
 from django.utils.translation import gettext as _
 
-from sessions.charts import charts_of
 from sessions.models import (
     IN_A_CHAIR,
-    STAGE_MOVES,
     Answer,
     Chair,
-    DischargeReason,
-    EndReason,
-    Flag,
     GateOverride,
     HardStopReason,
     IdentityCheck,
     InfusionSession,
     LineCheck,
-    Order,
-    OrderStatus,
-    OrderVersion,
-    Outcome,
     RateChange,
     RateKind,
     Screening,
     Signature,
     Stage,
-    StageChange,
     Start,
     User,
     WarningReason,
 )
-from sessions.rules.language import day_words, inside
 from sessions.rules.quantities import plain
-from sessions.services import departure, gate, preparation, vials
-from sessions.services.acts import Actor, Refused, Stale, act
-from sessions.services.locks import refuse_backwards
+from sessions.services import gate, preparation
+from sessions.services.acts import Actor, Refused, act
+from sessions.services.headers import (
+    locked,
+    move,
+    require_reason,
+    require_stage,
+    save_header,
+    sign,
+)
 from sessions.services.sign_ins import confirm_password
 
 BEFORE_START = (Stage.CHECKED_IN, Stage.ASSESSED)
-LEAVES_UNFINISHED = (Outcome.TRANSFERRED, Outcome.LEFT, Outcome.DIED)
-"""Outcomes that no discharge criterion may hold back; they need a reason instead."""
-
-
-# Planning
-
-
-def proposed_dates(
-    version: OrderVersion, *, first: date, clock: time, zone: ZoneInfo, already: int = 0
-) -> list[datetime]:
-    """The days a course asks for from `first` on, at the same time of day.
-
-    A cycle runs on consecutive days; cycles are the ordered interval apart. `already`
-    visits of the course are planned; `first` is the day of the next one.
-    """
-    days, cycles = version.days, version.cycles
-    apart = round((version.interval_weeks or Decimal(0)) * 7)
-    cycle_of_next, day_of_next = divmod(already, days)
-    origin = first - timedelta(days=cycle_of_next * apart + day_of_next)
-    return [
-        datetime.combine(
-            origin + timedelta(days=cycle * apart + day), clock, tzinfo=zone
-        ).astimezone(UTC)
-        for cycle in range(cycles)
-        for day in range(days)
-        if cycle * days + day >= already
-    ]
-
-
-def plan_session(
-    *,
-    order: Order,
-    scheduled_at: datetime,
-    by: Actor,
-    chair: Chair | None = None,
-    nurse: User | None = None,
-) -> InfusionSession:
-    """Plan the next visit of an order's course."""
-    return plan_sessions(
-        order=order, dates=[scheduled_at], by=by, chair=chair, nurse=nurse
-    )[0]
-
-
-def plan_sessions(
-    *,
-    order: Order,
-    dates: Sequence[datetime],
-    by: Actor,
-    chair: Chair | None = None,
-    nurse: User | None = None,
-) -> list[InfusionSession]:
-    """Plan visits of an order's course; cycle and day follow from what was planned.
-
-    Refused when the order is not active, when the course holds no more visits, when a
-    day lies after the order's last day, or when two visits fall on one day.
-    """
-    with act("infusion.plan", by=by, patient=order.patient) as done:
-        order = (
-            Order.objects.select_for_update(of=("self",))
-            .select_related("current", "clinic", "patient")
-            .get(pk=order.pk)
-        )
-        version = order.current
-        if order.status != OrderStatus.ACTIVE or version is None:
-            raise Refused(
-                "The order is {status}: visits are planned for an active order.",
-                status=inside(order.get_status_display()),
-            )
-        zone = order.clinic.zone
-        planned = list(live_visits(order))
-        taken = {row.scheduled_at.astimezone(zone).date() for row in planned}
-        _refuse_dates(version, dates, taken, already=len(planned), zone=zone)
-        if nurse is not None and nurse.clinic_id != order.clinic_id:
-            raise Refused("That nurse works in another clinic.", field="nurse")
-        if chair is not None and chair.clinic_id != order.clinic_id:
-            raise Refused("That chair stands in another clinic.", field="chair")
-        made = [
-            InfusionSession.objects.create(
-                clinic=order.clinic,
-                patient=order.patient,
-                order=order,
-                chair=chair,
-                nurse=nurse,
-                scheduled_at=moment,
-                cycle=number // version.days + 1,
-                day=number % version.days + 1,
-                created_at=by.at,
-                created_by=by.user,
-            )
-            for number, moment in enumerate(sorted(dates), start=len(planned))
-        ]
-        done.on(made[0], order=order.pk, visits=[row.pk for row in made])
-    return made
-
-
-def live_visits(order: Order):
-    """The visits of a course that were not cancelled or withdrawn."""
-    return (
-        InfusionSession.objects.filter(order=order, entered_in_error=False)
-        .exclude(stage=Stage.CANCELLED)
-        .order_by("scheduled_at", "id")
-    )
-
-
-def _refuse_dates(
-    version: OrderVersion,
-    dates: Sequence[datetime],
-    taken: set[date],
-    *,
-    already: int,
-    zone: ZoneInfo,
-) -> None:
-    if not dates:
-        raise Refused("Choose at least one day.", field="dates")
-    left = version.days * version.cycles - already
-    if len(dates) > left:
-        raise Refused(
-            "The course has {days} visits and {already} are planned: "
-            "{left} more can be.",
-            days=version.days * version.cycles,
-            already=already,
-            left=max(left, 0),
-            field="dates",
-        )
-    for moment in dates:
-        day = moment.astimezone(zone).date()
-        if day > version.expires_on:
-            raise Refused(
-                "{day} lies after the order's last day, {expires_on}.",
-                day=day_words(day),
-                expires_on=day_words(version.expires_on),
-                field="dates",
-            )
-        if day in taken:
-            raise Refused(
-                "A visit of this course is planned on {day} already.",
-                day=day_words(day),
-                field="dates",
-            )
-        taken.add(day)
-
-
-def allocate(
-    *,
-    session: InfusionSession,
-    scheduled_at: datetime,
-    chair: Chair | None,
-    nurse: User | None,
-    by: Actor,
-    seen_version: int | None = None,
-) -> InfusionSession:
-    """Move a planned visit to another time, chair or nurse."""
-    with act("infusion.allocate", by=by, patient=session.patient) as done:
-        header = locked(session, seen_version, by=by)
-        if header.stage != Stage.PLANNED:
-            raise Refused("Only a planned visit can be moved.")
-        before = [header.scheduled_at, header.chair_id, header.nurse_id]
-        header.scheduled_at, header.chair, header.nurse = scheduled_at, chair, nurse
-        _save(header, "scheduled_at", "chair", "nurse")
-        done.on(header, before=before)
-    return header
 
 
 def check_in(
@@ -278,7 +110,7 @@ def _hand_over(
             raise Refused("{name} is the nurse of this visit.", name=nurse.name)
         before = header.nurse_id
         header.nurse = nurse
-        _save(header, "nurse")
+        save_header(header, "nurse")
         done.on(header, before=before, nurse=nurse.pk)
     return header
 
@@ -326,7 +158,7 @@ def check_identity(
         )
     with act("infusion.identity", by=by, patient=patient) as done:
         header = locked(session, by=by)
-        _require_stage(header, BEFORE_START)
+        require_stage(header, BEFORE_START)
         row = IdentityCheck.objects.create(
             patient=patient,
             session=header,
@@ -352,7 +184,7 @@ def attest_checks(
     """
     with act("infusion.screening", by=by, patient=session.patient) as done:
         header = locked(session, by=by)
-        _require_stage(header, BEFORE_START)
+        require_stage(header, BEFORE_START)
         before = Screening.objects.filter(session=header).current().last()
         given = {
             name: answers.get(name, Answer.NOT_ASKED)
@@ -384,7 +216,7 @@ def record_line(
     """Write down the intravenous line, or look at its site again."""
     with act("infusion.line", by=by, patient=session.patient) as done:
         header = locked(session, by=by)
-        _require_stage(header, IN_A_CHAIR)
+        require_stage(header, IN_A_CHAIR)
         row = LineCheck.objects.create(
             session=header,
             site=site,
@@ -401,7 +233,7 @@ def confirm_weight(*, session: InfusionSession, by: Actor) -> GateOverride:
     """Say that the last weight on record still holds today (H2)."""
     with act("infusion.confirm-weight", by=by, patient=session.patient) as done:
         header = locked(session, by=by)
-        _require_stage(header, BEFORE_START)
+        require_stage(header, BEFORE_START)
         weight = (
             header.patient.weights.current()
             .filter(event_time__lte=by.at)
@@ -431,10 +263,10 @@ def pass_warnings(
     reason_text: str = "",
 ) -> list[GateOverride]:
     """Go on in spite of these warnings, for one coded reason (C3)."""
-    _require_reason(WarningReason, reason_code, reason_text)
+    require_reason(WarningReason, reason_code, reason_text)
     with act("infusion.pass-warnings", by=by, patient=session.patient) as done:
         header = locked(session, by=by)
-        _require_stage(header, BEFORE_START)
+        require_stage(header, BEFORE_START)
         prepared = preparation.prepare(header, at=by.at)
         holds = {hold.rule: hold for hold in prepared.warnings}
         if not rules or not set(rules) <= set(holds):
@@ -460,11 +292,11 @@ def override_gate(
 
     What is simply not done yet (identity, vials, baseline) nobody can override.
     """
-    _require_reason(HardStopReason, reason_code, reason_text)
+    require_reason(HardStopReason, reason_code, reason_text)
     confirm_password(by=by, password=password)
     with act("infusion.override", by=by, patient=session.patient) as done:
         header = locked(session, by=by)
-        _require_stage(header, BEFORE_START)
+        require_stage(header, BEFORE_START)
         prepared = preparation.prepare(header, at=by.at)
         hold = next((hold for hold in prepared.holds if hold.rule == rule), None)
         if hold is None:
@@ -477,16 +309,6 @@ def override_gate(
         sign(Signature.Meaning.OVERRODE, by=by, session=header, gate_override=row)
         done.on(row, rule=rule, found=hold.text, reason=reason_code)
     return row
-
-
-def _require_reason(
-    known: type[TextChoices], reason_code: str, reason_text: str
-) -> None:
-    """Refuse a code that is not on the list, and "other" without words."""
-    if reason_code not in known.values:
-        raise Refused("Choose a reason.", field="reason_code")
-    if reason_code == "other" and not reason_text.strip():
-        raise Refused("Say what the other reason is.", field="reason_text")
 
 
 def _append_override(
@@ -540,15 +362,16 @@ def start(
     """
     with act("infusion.start", by=by, patient=session.patient) as done:
         header = locked(session, seen_version, by=by)
-        _require_stage(header, BEFORE_START)
+        require_stage(header, BEFORE_START)
         prepared = preparation.prepare(header, at=by.at)
         if prepared.holds:
             words = "; ".join(hold.text for hold in prepared.holds[:3])
             more = len(prepared.holds) - 3
-            raise Refused(
-                _("Start is held: {words}").format(words=words)
-                + (_(" and {more} more.").format(more=more) if more > 0 else ".")
-            )
+            if more > 0:
+                raise Refused(
+                    "Start is held: {words} and {more} more.", words=words, more=more
+                )
+            raise Refused("Start is held: {words}.", words=words)
         today, first = prepared.today, prepared.first_rung
         if read_back_ml_per_h != first.pump_ml_per_h:
             raise Refused(
@@ -596,294 +419,3 @@ def start(
         )
         done.on(row, rate_ml_per_h=first.pump_ml_per_h)
     return row
-
-
-# After the Start
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How an infusion ended: what went in, and what was left in the vials."""
-
-    session: InfusionSession
-    rate_change: RateChange
-    given_ml: Decimal
-    waste_ml: Decimal
-
-
-def end_infusion(
-    *,
-    session: InfusionSession,
-    by: Actor,
-    reason_code: str = EndReason.COMPLETED,
-    reason_text: str = "",
-    event_time: datetime | None = None,
-    pump_ml: Decimal | None = None,
-    seen_version: int | None = None,
-) -> Ended:
-    """End the infusion and begin the observation; open vials are finished with it.
-
-    What was not given needs a reason other than "completed".
-    """
-    with act("infusion.end", by=by, patient=session.patient) as done:
-        header = locked(session, seen_version, by=by)
-        _require_stage(header, (Stage.INFUSING,))
-        ended = append_end(
-            header,
-            by=by,
-            reason_code=reason_code,
-            reason_text=reason_text,
-            event_time=event_time or by.at,
-        )
-        done.on(
-            ended.rate_change,
-            reason=reason_code,
-            given_ml=ended.given_ml,
-            waste_ml=ended.waste_ml,
-            pump_ml=pump_ml,
-        )
-    return ended
-
-
-def append_end(
-    header: InfusionSession,
-    *,
-    by: Actor,
-    reason_code: str,
-    reason_text: str,
-    event_time: datetime,
-) -> Ended:
-    """Append the end inside an act; the caller holds the visit's lock."""
-    chart = charts_of([header], at=event_time)[0]
-    last = chart.rates[-1]
-    if event_time < last.event_time:
-        raise Refused(
-            "The infusion cannot end before its last change of rate, {event_time}.",
-            event_time=f"{last.event_time.astimezone(header.clinic.zone):%H:%M}",
-            field="event_time",
-        )
-    given, total = chart.volume_ml, chart.total_ml
-    early = given < total * (1 - departure.SHORT_OF_DOSE)
-    if early and reason_code == EndReason.COMPLETED:
-        raise Refused(
-            "By the recorded rates {given} of {total} mL are in. "
-            "Choose why it ends early, or correct the time.",
-            given=plain(given, 1),
-            total=plain(total),
-            field="reason_code",
-        )
-    _require_reason(EndReason, reason_code, reason_text)
-    change = RateChange.objects.create(
-        session=header,
-        kind=RateKind.END,
-        before_ml_per_h=last.rate_ml_per_h,
-        rate_ml_per_h=Decimal(0),
-        rate_ml_per_kg_h=Decimal(0),
-        reason_code=reason_code,
-        reason_text=reason_text,
-        **by.stamp(event_time=event_time),
-    )
-    waste = vials.append_ends(
-        header,
-        given_ml=given,
-        reason=_("rest after the dose")
-        if reason_code == EndReason.COMPLETED
-        else _("ended early"),
-        by=by,
-        event_time=event_time,
-    )
-    move(header, Stage.OBSERVING, by=by, reason=reason_code, event_time=event_time)
-    return Ended(session=header, rate_change=change, given_ml=given, waste_ml=waste)
-
-
-def discharge(
-    *,
-    session: InfusionSession,
-    outcome: Outcome,
-    password: str,
-    by: Actor,
-    reason_code: str = "",
-    reason_text: str = "",
-    seen_version: int | None = None,
-) -> Signature:
-    """Let the patient go and sign the record (H3, H4).
-
-    Criteria that are not met need a coded reason, each kept as an override; a flag of
-    high or medium priority has to be answered first, unless the patient leaves the
-    clinic's hands.
-    """
-    confirm_password(by=by, password=password)
-    with act("infusion.discharge", by=by, patient=session.patient) as done:
-        header = locked(session, seen_version, by=by)
-        _require_stage(header, (Stage.OBSERVING,))
-        unmet = [c for c in departure.criteria(header, at=by.at) if not c.met]
-        leaves = outcome in LEAVES_UNFINISHED
-        if leaves and not reason_text.strip():
-            raise Refused("Say what happened.", field="reason_text")
-        open_flags = Flag.objects.filter(session=header).current().open()
-        if not leaves and open_flags.exclude(priority="low").exists():
-            raise Refused("Answer the open flags before the discharge.")
-        if unmet and not leaves and not reason_code:
-            words = "; ".join(c.because for c in unmet)
-            raise Refused(
-                "Not every criterion is met: {words}. Choose a reason to go on.",
-                words=words,
-                field="reason_code",
-            )
-        if reason_code:
-            _require_reason(DischargeReason, reason_code, reason_text)
-        for criterion in unmet:
-            GateOverride.objects.create(
-                session=header,
-                rule=criterion.rule,
-                reason_code=reason_code or outcome,
-                reason_text=reason_text,
-                **by.stamp(),
-            )
-        _finish_vials(header, by=by)
-        header.outcome = outcome
-        move(header, Stage.DISCHARGED, by=by, reason=reason_text, also=("outcome",))
-        signature = sign(Signature.Meaning.DISCHARGED, by=by, session=header)
-        done.on(
-            header,
-            outcome=outcome,
-            unmet=[criterion.rule for criterion in unmet],
-            signature=signature.pk,
-        )
-    return signature
-
-
-def _finish_vials(header: InfusionSession, *, by: Actor) -> None:
-    """Close the vials of an infusion that was stopped instead of ended."""
-    chart = charts_of([header], at=by.at)[0]
-    vials.append_ends(
-        header,
-        given_ml=chart.volume_ml,
-        reason=_("stopped early"),
-        by=by,
-        event_time=chart.ended_at or by.at,
-    )
-
-
-def mark_entered_in_error(
-    *,
-    session: InfusionSession,
-    reason: str,
-    password: str,
-    by: Actor,
-    seen_version: int | None = None,
-) -> Signature:
-    """Say, signed, that this whole visit is an error; it stays readable."""
-    confirm_password(by=by, password=password)
-    with act("infusion.entered-in-error", by=by, patient=session.patient) as done:
-        header = locked(session, seen_version, by=by)
-        if not reason.strip():
-            raise Refused("Say why this visit is an error.", field="reason")
-        row = GateOverride.objects.create(
-            session=header,
-            rule="entered-in-error",
-            reason_code="entered_in_error",
-            reason_text=reason,
-            **by.stamp(),
-        )
-        signature = sign(
-            Signature.Meaning.ENTERED_IN_ERROR,
-            by=by,
-            session=header,
-            gate_override=row,
-        )
-        header.entered_in_error = True
-        _save(header, "entered_in_error")
-        done.on(header, reason=reason)
-    return signature
-
-
-# What the acts share
-
-
-def locked(
-    session: InfusionSession, seen_version: int | None = None, *, by: Actor
-) -> InfusionSession:
-    """The visit's header, locked; `Stale` when it moved since the screen was drawn.
-
-    Refuses when the server's clock went back (H14).
-    """
-    header = (
-        InfusionSession.objects.select_for_update(of=("self",))
-        .select_related(
-            "clinic",
-            "patient",
-            "chair",
-            "nurse",
-            "order__current__protocol_version__protocol",
-            "start",
-        )
-        .get(pk=session.pk)
-    )
-    if header.entered_in_error:
-        raise Refused("This visit was marked as entered in error.")
-    if seen_version is not None and seen_version != header.version:
-        raise Stale(
-            "Somebody changed this visit since this screen was drawn: "
-            "it showed version {seen_version}, now it is version "
-            "{version}, {stage}. Look again, then decide.",
-            seen_version=seen_version,
-            version=header.version,
-            stage=inside(header.get_stage_display()),
-        )
-    refuse_backwards(header, by=by)
-    return header
-
-
-def move(
-    header: InfusionSession,
-    to: Stage,
-    *,
-    by: Actor,
-    reason: str = "",
-    also: tuple[str, ...] = (),
-    event_time: datetime | None = None,
-) -> StageChange:
-    """Move a visit to its next stage; the database refuses every other move too."""
-    before = Stage(header.stage)
-    if to not in STAGE_MOVES[before]:
-        raise Refused(
-            "A visit that is {label} cannot become {label2}.",
-            label=inside(before.label),
-            label2=inside(to.label),
-        )
-    header.stage = to
-    try:
-        _save(header, "stage", *also)
-    except IntegrityError as error:
-        raise Refused(
-            "The chair or the patient was taken by another visit in the same moment. "
-            "Look again."
-        ) from error
-    return StageChange.objects.create(
-        session=header,
-        from_stage=before,
-        to_stage=to,
-        reason=reason,
-        **by.stamp(event_time=event_time),
-    )
-
-
-def sign(meaning: Signature.Meaning, *, by: Actor, **about) -> Signature:
-    """Append a signature inside an act, after the password was asked."""
-    return Signature.objects.create(
-        meaning=meaning, signed_name=str(by.user), **about, **by.stamp()
-    )
-
-
-def _save(header: InfusionSession, *fields: str) -> None:
-    header.version += 1
-    header.save(update_fields=[*fields, "version"])
-
-
-def _require_stage(header: InfusionSession, stages: Sequence[Stage]) -> None:
-    if header.stage not in stages:
-        raise Refused(
-            "This visit is {stage}: this cannot be done now.",
-            stage=inside(header.get_stage_display()),
-        )

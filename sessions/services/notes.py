@@ -2,7 +2,7 @@
 
 from sessions.models import IN_A_CHAIR, InfusionSession, Note, Stage
 from sessions.services.acts import Actor, Refused, Stale, act
-from sessions.services.infusions import locked
+from sessions.services.headers import locked
 
 REWRITTEN = "rewritten"
 

@@ -10,7 +10,7 @@ from sessions.access import ClinicRequest, access, session_in_reach
 from sessions.charts import chart_of
 from sessions.forms.infusions import DischargeForm, EndForm, ErrorForm
 from sessions.models import Outcome, Stage
-from sessions.services import departure, infusions
+from sessions.services import departure, finish
 from sessions.views.saving import SAVED, save
 from sessions.views.visits import banner_of
 
@@ -36,7 +36,7 @@ def end(request: ClinicRequest, pk: int) -> HttpResponse:
         status = save(
             request,
             form,
-            lambda by: infusions.end_infusion(
+            lambda by: finish.end_infusion(
                 session=session,
                 by=by,
                 seen_version=form.seen_version,
@@ -81,7 +81,7 @@ def discharge(request: ClinicRequest, pk: int) -> HttpResponse:
 
         def do(by) -> None:
             data = form.cleaned_data
-            infusions.discharge(
+            finish.discharge(
                 session=session,
                 outcome=Outcome(data["outcome"]),
                 password=data["password"],
@@ -123,7 +123,7 @@ def error(request: ClinicRequest, pk: int) -> HttpResponse:
         status = save(
             request,
             form,
-            lambda by: infusions.mark_entered_in_error(
+            lambda by: finish.mark_entered_in_error(
                 session=session,
                 reason=form.cleaned_data["reason"],
                 password=form.cleaned_data["password"],

@@ -24,7 +24,7 @@ from sessions.forms.infusions import (
 )
 from sessions.models import Chair, InfusionSession, Stage
 from sessions.rules.quantities import exact
-from sessions.services import infusions
+from sessions.services import infusions, planning
 from sessions.services.acts import view_of
 from sessions.views.saving import SAVED, save
 from sessions.views.visits import banner_of, nurses_of
@@ -76,7 +76,7 @@ def plan(request: ClinicRequest, pk: int) -> HttpResponse:
     order = order_in_reach(request, pk)
     at, version = timezone.now(), order.current
     planned = list(
-        infusions.live_visits(order).select_related("chair", "nurse", "patient")
+        planning.live_visits(order).select_related("chair", "nurse", "patient")
     )
     left = version.days * version.cycles - len(planned) if version else 0
     chairs = Chair.objects.filter(clinic=request.clinic, active=True)
@@ -98,14 +98,14 @@ def plan(request: ClinicRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
 
         def do(by):
-            dates = infusions.proposed_dates(
+            dates = planning.proposed_dates(
                 version,
                 first=form.cleaned_data["first"],
                 clock=form.cleaned_data["clock"],
                 zone=request.clinic.zone,
                 already=len(planned),
             )[: form.cleaned_data["visits"]]
-            infusions.plan_sessions(
+            planning.plan_sessions(
                 order=order, dates=dates, chair=form.chair, nurse=form.nurse, by=by
             )
 
@@ -216,7 +216,7 @@ def allocate(request: ClinicRequest, pk: int) -> HttpResponse:
         status = save(
             request,
             form,
-            lambda by: infusions.allocate(
+            lambda by: planning.allocate(
                 session=session,
                 scheduled_at=form.cleaned_data["scheduled_at"],
                 chair=form.chair,

@@ -18,6 +18,7 @@ from sessions.services import (
     order_plans,
     orders,
     patients,
+    planning,
     preparation,
     protocols,
     vials,
@@ -147,7 +148,7 @@ def as_needed(**values) -> order_plans.MedicineChoice:
 
 
 def planned(order: Order, *, charge_nurse: User, at: datetime) -> InfusionSession:
-    return infusions.plan_session(order=order, scheduled_at=at, by=by(charge_nurse, at))
+    return planning.plan_session(order=order, scheduled_at=at, by=by(charge_nurse, at))
 
 
 def checked_in(

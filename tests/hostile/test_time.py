@@ -25,7 +25,15 @@ from sessions.models import (
     RateChange,
     VitalSigns,
 )
-from sessions.services import infusions, medicines, preparation, rates, vials
+from sessions.services import (
+    finish,
+    infusions,
+    medicines,
+    planning,
+    preparation,
+    rates,
+    vials,
+)
 from sessions.services.acts import Refused
 from sessions.services.records import record_of
 from sessions.services.vitals import record_vitals
@@ -333,7 +341,7 @@ def come_so_far(morning: visits.Morning, stage: str) -> dict:
     if stage == "planned":
         date = NINE + timedelta(days=28)
         actor = morning.by(morning.charge_nurse)
-        found["visit"] = infusions.plan_session(
+        found["visit"] = planning.plan_session(
             order=morning.order, scheduled_at=date, by=actor
         )
     elif stage == "vial":
@@ -351,7 +359,7 @@ def come_so_far(morning: visits.Morning, stage: str) -> dict:
         )
         morning.started(after=40)
     if stage == "over":
-        infusions.end_infusion(
+        finish.end_infusion(
             session=morning.visit, by=morning.by(after=60), reason_code="patient"
         )
     return found
@@ -365,7 +373,7 @@ def do(act: str, morning: visits.Morning, actor, *, visit=None, vial=None, dose=
             seat = visit.clinic.chairs.get(name="02")
             return infusions.check_in(chair=seat, **named)
         case "move":
-            return infusions.allocate(
+            return planning.allocate(
                 scheduled_at=visit.scheduled_at, chair=None, nurse=None, **named
             )
         case "cancel":
@@ -392,9 +400,9 @@ def do(act: str, morning: visits.Morning, actor, *, visit=None, vial=None, dose=
         case "take over":
             return infusions.take_over(**named)
         case "end":
-            return infusions.end_infusion(reason_code="patient", **named)
+            return finish.end_infusion(reason_code="patient", **named)
         case "discharge":
-            return infusions.discharge(
+            return finish.discharge(
                 outcome="left",
                 reason_text="wants home",
                 password=PASSWORD,

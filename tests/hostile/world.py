@@ -13,7 +13,7 @@ from django.utils import timezone
 from sessions import roles
 from sessions.middleware import LAST_SEEN, SECOND_FACTOR, SIGNED_IN_AT
 from sessions.models import Clinic, EndReason, User
-from sessions.services import infusions, order_plans, orders, rates
+from sessions.services import finish, infusions, order_plans, orders, rates
 from tests.conftest import make_user
 from tests.factories import visits
 from tests.test_access_matrix import ADDRESSES, visit_with_everything
@@ -87,7 +87,7 @@ def build(clinic: Clinic, other: Clinic, *, now: datetime | None = None) -> Worl
     rates.pause(session=paused, read_back=True, reason=why, by=by(20))
     early = next(each for each in EndReason.values if each != "completed")
     watched = visits.started(seat(5, "05"), nurse=nurse, at=at)
-    infusions.end_infusion(session=watched, reason_code=early, by=by(25))
+    finish.end_infusion(session=watched, reason_code=early, by=by(25))
     gone = visits.planned(order(7), charge_nurse=charge, at=at)
     infusions.cancel(session=gone, reason="holiday", by=by(1))
     world.ids["session"].append(gone.pk)

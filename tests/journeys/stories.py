@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from sessions.models import InfusionSession, Outcome
-from sessions.services import infusions
+from sessions.services import finish, infusions
 from sessions.services.acts import Actor
 from sessions.services.medicines import give
 from sessions.services.vitals import record_vitals
@@ -37,13 +37,13 @@ def step_to(morning: Morning, step: int, *, after: float):
     return save_set(morning, after=after, step_up_to=rate, read_back=True)
 
 
-def finish(morning: Morning, *, after: float) -> InfusionSession:
+def end_early(morning: Morning, *, after: float) -> InfusionSession:
     """The rest of a visit: ended early, looked at, discharged an hour later."""
-    infusions.end_infusion(
+    finish.end_infusion(
         session=morning.fresh(), by=morning.by(after=after), reason_code="patient"
     )
     save_set(morning, after=after + 60)
-    infusions.discharge(
+    finish.discharge(
         session=morning.fresh(),
         by=morning.by(after=after + 61),
         outcome=Outcome.STOPPED_EARLY,
@@ -77,7 +77,7 @@ def second_visit(clock, cast, *, medicines=(), scanned=True) -> Morning:
         read_back_ml_per_h=Decimal("21.6"),
         by=morning.by(after=45),
     )
-    finish(morning, after=880)
+    end_early(morning, after=880)
     morning.at = today
     morning.visit = visits.checked_in(
         morning.order,

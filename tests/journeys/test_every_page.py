@@ -16,7 +16,7 @@ from django.utils import timezone
 from playwright.sync_api import Error, Page
 
 from sessions.models import Chair, Outcome
-from sessions.services import infusions
+from sessions.services import finish
 from sessions.services.vitals import record_vitals
 from tests.conftest import PASSWORD
 from tests.factories import visits
@@ -62,9 +62,9 @@ def made(clinic, other_clinic) -> world.World:
     def by(minutes: int):
         return visits.by(made.users["nurse"], at + timedelta(minutes=minutes))
 
-    infusions.end_infusion(session=visit, reason_code="patient", by=by(40))
+    finish.end_infusion(session=visit, reason_code="patient", by=by(40))
     record_vitals(session=visits.fresh(visit), reading=visits.READING, by=by(100))
-    infusions.discharge(
+    finish.discharge(
         session=visits.fresh(visit),
         by=by(101),
         outcome=Outcome.STOPPED_EARLY,

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from sessions.middleware import Sheets
 from sessions.models import Allergy, AuditEntry, InfusionSession, VitalSigns
-from sessions.services import downtime, infusions, notes, patients
+from sessions.services import downtime, finish, infusions, notes, patients
 from sessions.services.acts import Actor
 from sessions.services.flags import answer_flag
 from sessions.services.vitals import record_vitals
@@ -199,7 +199,7 @@ def test_the_sheet_goes_when_the_visit_is_over(morning, saving):
     index = downtime.folder_of(clinic) / downtime.INDEX
     assert "OKONKWO, Adaeze Marie" in words(index)
     with saving():
-        infusions.mark_entered_in_error(
+        finish.mark_entered_in_error(
             session=morning.fresh(),
             reason="wrong patient",
             password="correct horse battery",

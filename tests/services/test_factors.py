@@ -262,9 +262,7 @@ def test_a_resend_adds_nothing(admin):
     from sessions.services.acts import Replayed
 
     actor = replace(by(admin), key="5f1c3a52-0000-4000-8000-000000000001")
-    added = factors.add_app(
-        name="phone", secret=SECRET, code=code_at(NINE), by=actor
-    )
+    added = factors.add_app(name="phone", secret=SECRET, code=code_at(NINE), by=actor)
 
     with pytest.raises(Replayed):
         factors.add_app(name="phone", secret=SECRET, code=code_at(NINE), by=actor)

@@ -20,7 +20,7 @@ from sessions.models import (
     Start,
     Vial,
 )
-from sessions.services import infusions, orders, rates, vials
+from sessions.services import finish, infusions, orders, planning, rates, vials
 from sessions.services.acts import KeyReused, Refused, Replayed, Stale
 from sessions.services.vitals import record_vitals
 from tests.conftest import NINE, PASSWORD
@@ -50,7 +50,7 @@ class TestPlanning:
     def test_a_course_becomes_visits_an_interval_apart(self, morning):
         version = morning.order.current
 
-        dates = infusions.proposed_dates(
+        dates = planning.proposed_dates(
             version,
             first=date(2026, 3, 20),
             clock=time(9),
@@ -65,7 +65,7 @@ class TestPlanning:
         clinic = morning.order.clinic
         clinic.time_zone = "Europe/London"
 
-        dates = infusions.proposed_dates(
+        dates = planning.proposed_dates(
             morning.order.current,
             first=date(2026, 3, 20),
             clock=time(9),
@@ -78,7 +78,7 @@ class TestPlanning:
     def test_days_of_a_cycle_follow_each_other(self, cast):
         morning = Morning.of(at=NINE, order={"days": 2, "cycles": 2}, **cast)
 
-        made = infusions.plan_sessions(
+        made = planning.plan_sessions(
             order=morning.order,
             dates=[NINE + timedelta(days=d) for d in (1, 28, 29)],
             by=morning.by(cast["charge_nurse"]),
@@ -90,13 +90,13 @@ class TestPlanning:
         dates = [NINE + timedelta(days=d) for d in range(1, 8)]
 
         with pytest.raises(Refused, match="5 more can be"):
-            infusions.plan_sessions(
+            planning.plan_sessions(
                 order=morning.order, dates=dates, by=morning.by(charge_nurse)
             )
 
     def test_no_visit_after_the_orders_last_day(self, morning, charge_nurse):
         with pytest.raises(Refused, match="last day"):
-            infusions.plan_session(
+            planning.plan_session(
                 order=morning.order,
                 scheduled_at=NINE + timedelta(days=201),
                 by=morning.by(charge_nurse),
@@ -104,7 +104,7 @@ class TestPlanning:
 
     def test_no_two_visits_of_a_course_on_one_day(self, morning, charge_nurse):
         with pytest.raises(Refused, match="already"):
-            infusions.plan_session(
+            planning.plan_session(
                 order=morning.order,
                 scheduled_at=NINE + timedelta(hours=3),
                 by=morning.by(charge_nurse),
@@ -116,7 +116,7 @@ class TestPlanning:
         )
 
         with pytest.raises(Refused, match="on hold"):
-            infusions.plan_session(
+            planning.plan_session(
                 order=morning.order,
                 scheduled_at=NINE + timedelta(days=28),
                 by=morning.by(charge_nurse),
@@ -139,7 +139,7 @@ class TestCheckIn:
             )
 
     def test_a_patient_has_one_open_visit(self, morning, cast):
-        second = infusions.plan_session(
+        second = planning.plan_session(
             order=morning.order,
             scheduled_at=NINE + timedelta(days=1),
             by=morning.by(cast["charge_nurse"]),
@@ -164,7 +164,7 @@ class TestCheckIn:
             )
 
     def test_a_chair_of_another_clinic_is_no_chair(self, morning, other_clinic):
-        planned = infusions.plan_session(
+        planned = planning.plan_session(
             order=morning.order,
             scheduled_at=NINE + timedelta(days=1),
             by=morning.by(morning.charge_nurse),
@@ -323,7 +323,7 @@ class TestStart:
     @staticmethod
     def _finish(morning):
         morning.started()
-        infusions.end_infusion(
+        finish.end_infusion(
             session=morning.visit, by=morning.by(after=835), reason_code="completed"
         )
         _discharge(morning, after=840)
@@ -341,7 +341,7 @@ class TestStart:
 
 
 def _discharge(morning, *, after, **given):
-    return infusions.discharge(
+    return finish.discharge(
         session=morning.visit,
         by=morning.by(after=after),
         **{
@@ -358,7 +358,7 @@ class TestEnd:
         morning.started()
 
         # All 300 mL at the first rate, 21.6 mL/h: 13 h 53 min 20 s.
-        ended = infusions.end_infusion(session=morning.visit, by=morning.by(after=835))
+        ended = finish.end_infusion(session=morning.visit, by=morning.by(after=835))
 
         assert morning.fresh().stage == Stage.OBSERVING
         assert (ended.given_ml, ended.waste_ml) == (300, 0)
@@ -369,8 +369,8 @@ class TestEnd:
         morning.started()
 
         with pytest.raises(Refused, match="21.6 of 300 mL"):
-            infusions.end_infusion(session=morning.visit, by=morning.by(after=60))
-        ended = infusions.end_infusion(
+            finish.end_infusion(session=morning.visit, by=morning.by(after=60))
+        ended = finish.end_infusion(
             session=morning.visit, by=morning.by(after=60), reason_code="patient"
         )
 
@@ -384,7 +384,7 @@ class TestEnd:
 
         for code, words in (("because", "Choose"), ("other", "other reason")):
             with pytest.raises(Refused, match=words):
-                infusions.end_infusion(
+                finish.end_infusion(
                     session=morning.visit, by=morning.by(after=60), reason_code=code
                 )
 
@@ -392,7 +392,7 @@ class TestEnd:
         morning.started()
 
         with pytest.raises(Refused, match="before its last change"):
-            infusions.end_infusion(
+            finish.end_infusion(
                 session=morning.visit,
                 by=morning.by(after=60),
                 event_time=NINE - timedelta(minutes=1),
@@ -403,7 +403,7 @@ class TestEnd:
 class TestDischarge:
     def _observing(self, morning):
         morning.started()
-        infusions.end_infusion(session=morning.visit, by=morning.by(after=835))
+        finish.end_infusion(session=morning.visit, by=morning.by(after=835))
 
     def test_with_every_criterion_met_it_signs_the_record(self, morning):
         self._observing(morning)
@@ -482,7 +482,7 @@ class TestEnteredInError:
     def test_it_is_signed_marked_and_readable(self, morning):
         morning.started()
 
-        infusions.mark_entered_in_error(
+        finish.mark_entered_in_error(
             session=morning.visit,
             reason="wrong patient",
             password=PASSWORD,
@@ -497,7 +497,7 @@ class TestEnteredInError:
         assert not InfusionSession.objects.in_a_chair().filter(pk=visit.pk).exists()
 
     def test_nothing_can_be_added_to_it(self, morning):
-        infusions.mark_entered_in_error(
+        finish.mark_entered_in_error(
             session=morning.visit, reason="test", password=PASSWORD, by=morning.by()
         )
 

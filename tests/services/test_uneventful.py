@@ -16,7 +16,7 @@ import pytest
 
 from sessions.charts import SessionChart, charts_of, for_charts
 from sessions.models import Flag, InfusionSession, Stage
-from sessions.services import flags, infusions, rates
+from sessions.services import finish, flags, rates
 from sessions.services.vitals import record_vitals
 from tests.factories.infusions import NORMAL, STARTED, by, make_patient, make_running
 
@@ -108,7 +108,7 @@ class Visit:
 
     def act(self, chart: SessionChart) -> None:
         if chart.is_volume_in:
-            infusions.end_infusion(session=chart.session, by=by(self.nurse, self.at))
+            finish.end_infusion(session=chart.session, by=by(self.nurse, self.at))
             return
         held = rates.step_held(chart, with_set_now=True)
         to = chart.running.next_rung

@@ -10,7 +10,7 @@ from sessions.models import (
     Vial,
     VialEnd,
 )
-from sessions.services import infusions, vials
+from sessions.services import finish, infusions, vials
 from sessions.services.acts import Refused
 from tests.conftest import NINE
 from tests.factories import visits
@@ -117,7 +117,7 @@ def test_waste_written_before_the_end_is_not_counted_twice(morning):
         event_time=None,
     )
 
-    ended = infusions.end_infusion(
+    ended = finish.end_infusion(
         session=morning.visit, by=morning.by(after=60), reason_code="patient"
     )
 

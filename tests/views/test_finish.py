@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sessions.models import AuditEntry, Outcome, Signature, Stage
-from sessions.services import infusions
+from sessions.services import finish
 from sessions.services.vitals import correct_vitals, record_vitals
 from tests.conftest import PASSWORD
 from tests.factories import visits
@@ -37,7 +37,7 @@ def http(sign_in, nurse):
 
 @pytest.fixture
 def observing(morning) -> Morning:
-    infusions.end_infusion(
+    finish.end_infusion(
         session=morning.visit, by=morning.by(after=60), reason_code="patient"
     )
     return morning

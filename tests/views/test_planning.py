@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sessions.models import InfusionSession, Stage
-from sessions.services import infusions
+from sessions.services import infusions, planning
 from tests.factories import visits
 from tests.factories.visits import Morning
 
@@ -127,7 +127,7 @@ class TestCheckIn:
         )
 
     def test_another_day_is_asked_about(self, sign_in, nurse, clinic, morning):
-        later = infusions.plan_session(
+        later = planning.plan_session(
             order=morning.order,
             scheduled_at=timezone.now() + timedelta(days=3),
             by=morning.by(),

@@ -19,6 +19,7 @@ from sessions.models import (
     VitalSigns,
     Weight,
 )
+from sessions.services import planning
 from tests.conftest import PASSWORD
 from tests.factories import visits
 from tests.factories.visits import Morning
@@ -200,7 +201,7 @@ def test_an_auditor_reads_and_has_no_form(sign_in, auditor, morning):
 
 
 def test_a_planned_visit_is_checked_in_first(http, morning):
-    planned = visits.infusions.plan_session(
+    planned = planning.plan_session(
         order=morning.order,
         scheduled_at=timezone.now() + timedelta(days=3),
         by=morning.by(morning.charge_nurse),

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from sessions import paper
 from sessions.models import AuditEntry
-from sessions.services import infusions
+from sessions.services import finish
 from sessions.services.notes import write_note
 from tests.factories.visits import Morning
 
@@ -33,9 +33,7 @@ def observing(nurse, charge_nurse, prescriber, pharmacist, admin) -> Morning:
         admin=admin,
     )
     made.started()
-    infusions.end_infusion(
-        session=made.visit, by=made.by(after=60), reason_code="patient"
-    )
+    finish.end_infusion(session=made.visit, by=made.by(after=60), reason_code="patient")
     return made
 
 

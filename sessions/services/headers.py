@@ -1,0 +1,118 @@
+"""The header of a visit: locked, moved on, signed for; inside somebody's act."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import IntegrityError
+from django.db.models import TextChoices
+
+from sessions.models import (
+    STAGE_MOVES,
+    InfusionSession,
+    Signature,
+    Stage,
+    StageChange,
+)
+from sessions.rules.language import inside
+from sessions.services.acts import Actor, Refused, Stale
+from sessions.services.locks import refuse_backwards
+
+
+def locked(
+    session: InfusionSession, seen_version: int | None = None, *, by: Actor
+) -> InfusionSession:
+    """The visit's header, locked; `Stale` when it moved since the screen was drawn.
+
+    Refuses when the server's clock went back (H14).
+    """
+    header = (
+        InfusionSession.objects.select_for_update(of=("self",))
+        .select_related(
+            "clinic",
+            "patient",
+            "chair",
+            "nurse",
+            "order__current__protocol_version__protocol",
+            "start",
+        )
+        .get(pk=session.pk)
+    )
+    if header.entered_in_error:
+        raise Refused("This visit was marked as entered in error.")
+    if seen_version is not None and seen_version != header.version:
+        raise Stale(
+            "Somebody changed this visit since this screen was drawn: "
+            "it showed version {seen_version}, now it is version "
+            "{version}, {stage}. Look again, then decide.",
+            seen_version=seen_version,
+            version=header.version,
+            stage=inside(header.get_stage_display()),
+        )
+    refuse_backwards(header, by=by)
+    return header
+
+
+def move(
+    header: InfusionSession,
+    to: Stage,
+    *,
+    by: Actor,
+    reason: str = "",
+    also: tuple[str, ...] = (),
+    event_time: datetime | None = None,
+) -> StageChange:
+    """Move a visit to its next stage; the database refuses every other move too."""
+    before = Stage(header.stage)
+    if to not in STAGE_MOVES[before]:
+        raise Refused(
+            "A visit that is {label} cannot become {label2}.",
+            label=inside(before.label),
+            label2=inside(to.label),
+        )
+    header.stage = to
+    try:
+        save_header(header, "stage", *also)
+    except IntegrityError as error:
+        raise Refused(
+            "The chair or the patient was taken by another visit in the same moment. "
+            "Look again."
+        ) from error
+    return StageChange.objects.create(
+        session=header,
+        from_stage=before,
+        to_stage=to,
+        reason=reason,
+        **by.stamp(event_time=event_time),
+    )
+
+
+def sign(meaning: Signature.Meaning, *, by: Actor, **about) -> Signature:
+    """Append a signature inside an act, after the password was asked."""
+    return Signature.objects.create(
+        meaning=meaning, signed_name=str(by.user), **about, **by.stamp()
+    )
+
+
+def save_header(header: InfusionSession, *fields: str) -> None:
+    """Save columns of a locked header under its next version."""
+    header.version += 1
+    header.save(update_fields=[*fields, "version"])
+
+
+def require_stage(header: InfusionSession, stages: Sequence[Stage]) -> None:
+    """Refuse what cannot be done at the stage at which the visit is."""
+    if header.stage not in stages:
+        raise Refused(
+            "This visit is {stage}: this cannot be done now.",
+            stage=inside(header.get_stage_display()),
+        )
+
+
+def require_reason(
+    known: type[TextChoices], reason_code: str, reason_text: str
+) -> None:
+    """Refuse a code that is not on the list, and "other" without words."""
+    if reason_code not in known.values:
+        raise Refused("Choose a reason.", field="reason_code")
+    if reason_code == "other" and not reason_text.strip():
+        raise Refused("Say what the other reason is.", field="reason_text")
