@@ -18,6 +18,7 @@ from sessions.catalogue.gate import risk_factors
 from sessions.catalogue.labs import LabTest, lab_tests, unit_words
 from sessions.catalogue.products import products
 from sessions.models import (
+    CLOSED_ORDERS,
     Allergy,
     Clinic,
     Consent,
@@ -180,7 +181,7 @@ class Person:
         found = []
         for order in self.orders:
             version = order.current
-            if version is None or order.status in ("completed", "cancelled"):
+            if version is None or order.status in CLOSED_ORDERS:
                 continue
             change = change_percent(self.weight.weight_kg, version.weight_kg)
             if abs(change) >= self.most_change_percent:

@@ -16,6 +16,8 @@ from sessions.views import (
     handover,
     infusions,
     medicines,
+    order_versions,
+    ordering,
     orders,
     patients,
     planning,
@@ -118,19 +120,21 @@ urlpatterns = [
     ),
     # orders
     path("orders/", orders.orders_list, name="orders"),
-    path("orders/new/", orders.choose_patient, name="order-patient"),
-    path("orders/new/<int:patient_pk>/", orders.new, name="order-new"),
+    path("orders/new/", ordering.choose_patient, name="order-patient"),
+    path("orders/new/<int:patient_pk>/", ordering.new, name="order-new"),
     path(
         "orders/new/<int:patient_pk>/telephone/",
-        orders.telephone,
+        ordering.telephone,
         name="order-telephone",
     ),
-    path("orders/new/<int:patient_pk>/preview/", orders.preview, name="order-preview"),
+    path(
+        "orders/new/<int:patient_pk>/preview/", ordering.preview, name="order-preview"
+    ),
     path("orders/<int:pk>/", orders.detail, name="order-detail"),
-    path("orders/<int:pk>/change/", orders.change, name="order-change"),
+    path("orders/<int:pk>/change/", ordering.change, name="order-change"),
     path(
         "orders/<int:pk>/versions/<int:number>/",
-        orders.version,
+        order_versions.version,
         name="order-version",
     ),
     path("orders/<int:pk>/sign/", orders.sign, name="order-sign"),

@@ -40,6 +40,7 @@ from sessions.models.medicines import GivenMedicine
 from sessions.models.notes import Note
 from sessions.models.onlookers import Onlooker
 from sessions.models.orders import (
+    CLOSED_ORDERS,
     ORDER_MOVES,
     Basis,
     Order,
@@ -89,6 +90,7 @@ from sessions.models.vitals import (
 )
 
 __all__ = [
+    "CLOSED_ORDERS",
     "ALWAYS_TWO_FACTORS",
     "FIRST_PREVIOUS",
     "IN_A_CHAIR",

@@ -19,6 +19,9 @@ class OrderStatus(models.TextChoices):
     CANCELLED = "cancelled", _lazy("Cancelled")
 
 
+CLOSED_ORDERS = (OrderStatus.COMPLETED, OrderStatus.CANCELLED)
+"""What happens no more with an order."""
+
 ORDER_MOVES = {
     OrderStatus.DRAFT: {OrderStatus.SIGNED, OrderStatus.CANCELLED},
     OrderStatus.SIGNED: {OrderStatus.ACTIVE, OrderStatus.DRAFT, OrderStatus.CANCELLED},

@@ -1,62 +1,47 @@
-"""Orders: the list, the wizard with its live plan, and the page that signs."""
+"""Orders: the list, the page of one, and the acts that sign, verify and move it."""
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Prefetch, Q
 from django.http import Http404
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
-from sessions.access import access, actor, order_in_reach, patient_in_reach
-from sessions.catalogue.indications import indications
-from sessions.forms.orders import (
-    STATUSES,
-    OrderForm,
-    PatientSearchForm,
-    PreviewForm,
-    ReasonForm,
-    SignatureForm,
-    TelephoneOrderForm,
-    initial_of,
-)
+from sessions.access import access, actor, order_in_reach
+from sessions.forms.orders import STATUSES, PatientSearchForm, ReasonForm, SignatureForm
 from sessions.models import (
+    CLOSED_ORDERS,
     AuditEntry,
     Order,
     OrderStatus,
     OrderVersion,
     Patient,
-    Purpose,
     Signature,
     User,
     Weight,
 )
 from sessions.persons import person_of
 from sessions.rules.findings import Action
-from sessions.rules.labels import Regimen
-from sessions.rules.language import day_of_year, day_words, phrase
+from sessions.rules.language import day_of_year, day_words
 from sessions.rules.policy import Policy
-from sessions.rules.quantities import plain
 from sessions.rules.thresholds import Person
 from sessions.rules.words import shortest
 from sessions.services import order_plans, orders
-from sessions.services.acts import Refused, view_of
-from sessions.services.order_plans import Choices, MedicineChoice
-from sessions.services.orders import Identity, Telephone
+from sessions.services.acts import view_of
 from sessions.services.sign_ins import confirm_password
-from sessions.views.acting import STALE, attempt
+from sessions.views.acting import STALE
+from sessions.views.order_versions import differences, version_context
+from sessions.views.ordering import identity_of
 from sessions.views.saving import SAVED, save
 
 PAGE = 25
-CLOSED = (OrderStatus.COMPLETED, OrderStatus.CANCELLED)
 ACTS = {
     "order.draft": _lazy("Drafted"),
     "order.telephone": _lazy("Taken by telephone"),
@@ -110,9 +95,9 @@ def _filtered(found, status: str):
         case "all":
             return found
         case "open":
-            return found.exclude(status__in=CLOSED)
+            return found.exclude(status__in=CLOSED_ORDERS)
         case "closed":
-            return found.filter(status__in=CLOSED)
+            return found.filter(status__in=CLOSED_ORDERS)
         case "countersign":
             return found.filter(_uncountersigned())
     return found.filter(status=status)
@@ -168,7 +153,7 @@ def _rows(found: Iterable[Order], clinic, at) -> list[dict[str, Any]]:
 def _says(order: Order, weight, at, today):
     """What somebody must know of an order before opening it: words and a state."""
     version = order.current
-    if order.status in CLOSED:
+    if order.status in CLOSED_ORDERS:
         return
     if version.expires_on < today:
         yield "flag-high", "high", _("expired")
@@ -184,211 +169,6 @@ def _says(order: Order, weight, at, today):
         )
     if weight and order_plans.weight_change(version, weight.weight_kg).crossed:
         yield "flag-medium", "medium", _("weight changed: verify again")
-
-
-# The wizard
-
-
-@access("draft_order", methods=("GET", "POST"))
-def choose_patient(request):
-    """The first step: for whom."""
-    form = PatientSearchForm(request.POST or None)
-    query = form.cleaned_data["q"] if form.is_valid() else ""
-    found = Patient.objects.of(request.clinic).matching(query)[:50] if query else []
-    context = {"q": query, "form": form, "patients": found}
-    return render(
-        request,
-        "orders/choose_patient.html",
-        context,
-        status=422 if form.errors else 200,
-    )
-
-
-@access("draft_order", methods=("GET", "POST"))
-def new(request, patient_pk):
-    """Draft an order for one patient."""
-    patient = patient_in_reach(request, patient_pk)
-    return _wizard(request, patient, OrderForm)
-
-
-@access("telephone_order", methods=("GET", "POST"))
-def telephone(request, patient_pk):
-    """Take an order down by telephone and read it back."""
-    patient = patient_in_reach(request, patient_pk)
-    prescribers = User.objects.filter(
-        clinic=request.clinic, is_active=True, role__permissions__codename="sign_order"
-    )
-    return _wizard(request, patient, TelephoneOrderForm, prescribers=prescribers)
-
-
-@access("draft_order", methods=("GET", "POST"))
-def change(request, pk):
-    """Change an order: a new version, to be signed and verified again."""
-    order = order_in_reach(request, pk)
-    if order.status in CLOSED:
-        raise Http404
-    ordered = list(order.current.medicines.current())
-    initial = initial_of(order.current, ordered) | {"version": order.version}
-    return _wizard(
-        request, order.patient, OrderForm, order=order, changing=True, initial=initial
-    )
-
-
-def _wizard(request, patient, kind, *, order=None, initial=None, **options):
-    at, clinic, status = timezone.now(), request.clinic, 200
-    options |= {"clinic": clinic, "at": at}
-    if request.method == "GET":
-        form, shown = kind(initial=initial, **options), {}
-        if order is not None:
-            shown = _previewed(patient, choices_of_version(order), clinic, at)
-            shown["regimens"] = regimens_of(
-                initial["regimen"], order.current.product_key
-            )
-    elif "show_plan" in request.POST:  # without script: look, and keep nothing
-        form = kind(initial=request.POST.dict(), **options)
-        shown = _preview(request, patient, at)
-    else:
-        form = kind(request.POST, **options)
-        went = attempt(request, form, lambda by: _keep(form, patient, order, by))
-        status = went.status
-        if went.saved:
-            waits = _("Saved. It waits for verification.")
-            drafted = _("Saved. It is not signed yet.")
-            by_telephone = kind is TelephoneOrderForm
-            messages.success(request, waits if by_telephone else drafted)
-            return redirect("order-detail", went.made_id)
-        shown = _preview(request, patient, at)
-    person = person_of(patient, clinic=clinic, at=at)
-    context = shown | {
-        "form": form,
-        "patient": patient,
-        "order": order,
-        "person": person,
-        "banner": person.banner,
-        "version": request.POST.get("version") or (order.version if order else ""),
-        "telephone": kind is TelephoneOrderForm,
-        "may_telephone": request.user.may("telephone_order"),
-        "needs_reason": orders.NEEDS_REASON,
-    }
-    if status == STALE and order is not None:
-        context |= _as_it_stands(request, order)
-    return render(request, "orders/form.html", context, status=status)
-
-
-def _as_it_stands(request, order: Order) -> dict[str, Any]:
-    """Beside the typed values, what somebody else made of the order meanwhile."""
-    now = order_in_reach(request, order.pk)
-    rows = differences(order.current, now.current) if now.current_id else []
-    if not rows:
-        before = now.versions.filter(number=now.current.number - 1).first()
-        rows = differences(before, now.current) if before else []
-    return {"stale": True, "order": now, "version": now.version, "changes": rows}
-
-
-def _keep(form, patient, order, by):
-    choices = _choices(form)
-    if order is not None:
-        return orders.change_order(
-            order=order, choices=choices, by=by, seen_version=form.seen_version
-        )
-    if not isinstance(form, TelephoneOrderForm):
-        return orders.draft_order(patient=patient, choices=choices, by=by)
-    values = form.cleaned_data
-    return orders.draft_order(
-        patient=patient,
-        choices=choices,
-        telephone=Telephone(
-            prescriber=values["prescriber"], read_back=values["read_back"]
-        ),
-        identity=_identity(form),
-        by=by,
-    )
-
-
-def _choices(form: OrderForm) -> Choices:
-    medicines = tuple(MedicineChoice(**each) for each in form.medicines)
-    return Choices(**form.choices, medicines=medicines)
-
-
-def choices_of_version(order: Order) -> Choices:
-    """What stands in the current version, to be computed anew."""
-    version = order.current
-    because = version.plan["because"]
-    by_record = because["experience_by_record"]
-    return Choices(
-        product=version.product_key,
-        indication=version.indication_key,
-        phase=version.phase,
-        dose_g_per_kg=None if version.fixed_dose_g else version.dose_g_per_kg,
-        fixed_dose_g=version.fixed_dose_g,
-        days=version.days,
-        interval_weeks=version.interval_weeks,
-        cycles=version.cycles,
-        weight_basis=because.get("weight_basis", version.weight_basis),
-        treat_at_risk=because["treat_at_risk"],
-        experience=version.experience if version.experience != by_record else "",
-    )
-
-
-@access("draft_order", methods=("POST",))
-def preview(request, patient_pk):
-    """What the choices so far would mean, as a fragment; writes nothing."""
-    patient, at = patient_in_reach(request, patient_pk), timezone.now()
-    context = _preview(request, patient, at) | {"needs_reason": orders.NEEDS_REASON}
-    return render(request, "orders/_preview.html", context)
-
-
-def _preview(request, patient, at) -> dict[str, Any]:
-    form = PreviewForm(request.POST, clinic=request.clinic, at=at, changing=True)
-    form.is_valid()
-    values = form.cleaned_data
-    shown = {"typed_errors": form.typed_errors, "waiting": not form.computable}
-    if values.get("regimen"):
-        shown["regimens"] = regimens_of(values["regimen"], values.get("product", ""))
-    if form.computable:
-        shown |= _previewed(patient, _choices(form), request.clinic, at)
-    return shown
-
-
-def regimens_of(chosen: str, product_key: str) -> list[dict[str, Any]]:
-    """Every published regimen of the chosen indication, as it stands for a product."""
-    key, _, place = chosen.partition(":")
-    found = indications()[key]
-    return [
-        {
-            "regimen": regimen,
-            "chosen": index == int(place),
-            "standing": _standing(regimen, product_key),
-        }
-        for index, regimen in enumerate(found.regimens)
-    ]
-
-
-def _standing(regimen: Regimen, product_key: str) -> str:
-    if regimen.investigational:
-        return phrase("investigational")
-    if not product_key:
-        return phrase("labelled") if regimen.labelled_products else "off-label"
-    return (
-        phrase("labelled") if product_key in regimen.labelled_products else "off-label"
-    )
-
-
-def _previewed(patient, choices: Choices, clinic, at) -> dict[str, Any]:
-    try:
-        facts = order_plans.facts_for(patient, choices, clinic, at)
-        made = order_plans.plan_from(facts, patient, choices, clinic, at)
-    except Refused as refused:
-        return {"refused": refused.message}
-    extra = order_plans.medicine_warnings(patient, choices.medicines)
-    made = replace(made, warnings=(*made.warnings, *extra))
-    return {
-        "plan": order_plans.document_of(made, facts, choices),
-        "interval_weeks": choices.interval_weeks,
-        "cycles": choices.cycles,
-        "reason": choices.reason,
-        "never": orders.NEVER,
-    }
 
 
 # The page of one order
@@ -419,7 +199,7 @@ def _page(request, order, *, status=200, **bound):
     stops = orders.hard_stops(version)
     options = {"clinic": clinic, "at": at}
     history = _history(order)
-    context = _version_context(version) | {
+    context = version_context(version) | {
         "order": order,
         "banner": person.banner | {"order": ""},
         "stages": _stages(order, version),
@@ -444,23 +224,8 @@ def _page(request, order, *, status=200, **bound):
     return render(request, "orders/detail.html", context | bound, status=status)
 
 
-def _version_context(version: OrderVersion) -> dict[str, Any]:
-    medicines = list(version.medicines.current().order_by("id"))
-    return {
-        "version": version,
-        "plan": version.plan,
-        "interval_weeks": version.interval_weeks,
-        "cycles": version.cycles,
-        "reason": version.reason,
-        "needs_reason": orders.NEEDS_REASON,
-        "never": orders.NEVER,
-        "before": [m for m in medicines if m.purpose == Purpose.BEFORE],
-        "as_needed": [m for m in medicines if m.purpose == Purpose.AS_NEEDED],
-    }
-
-
 def _weight_change(order, version, weight):
-    if weight is None or order.status in CLOSED:
+    if weight is None or order.status in CLOSED_ORDERS:
         return None
     change = order_plans.weight_change(version, weight.weight_kg)
     return change if change.crossed else None
@@ -477,12 +242,12 @@ def _may(order: Order, version: OrderVersion, user: User) -> dict[str, bool]:
         "return": status == OrderStatus.SIGNED and verifies,
         "countersign": orders.awaits_countersignature(version)
         and version.prescriber_id == user.pk,
-        "change": status not in CLOSED and user.may("draft_order"),
+        "change": status not in CLOSED_ORDERS and user.may("draft_order"),
         "plan": status == OrderStatus.ACTIVE and user.may("allocate"),
         "hold": status == OrderStatus.ACTIVE and user.may("draft_order"),
         "resume": status == OrderStatus.ON_HOLD and (prescribes or verifies),
         "cancel": (status == OrderStatus.DRAFT and user.may("draft_order"))
-        or (status not in CLOSED and (prescribes or verifies)),
+        or (status not in CLOSED_ORDERS and (prescribes or verifies)),
         "complete": status == OrderStatus.ACTIVE and (prescribes or verifies),
     }
 
@@ -605,103 +370,7 @@ def _limits_of(policy: Policy, who: Person, actions: set[Action]) -> list[str]:
     )
 
 
-@access("view_order")
-def version(request, pk, number):
-    """An earlier version as it was, and what the current one changed."""
-    order = order_in_reach(request, pk)
-    found = get_object_or_404(
-        order.versions.select_related("recorded_by", "protocol_version__protocol"),
-        number=number,
-    )
-    view_of("order.view", by=actor(request), subject=order, patient=order.patient)
-    person = person_of(order.patient, clinic=request.clinic, at=timezone.now())
-    context = _version_context(found) | {
-        "order": order,
-        "banner": person.banner,
-        "changes": differences(found, order.current),
-    }
-    return render(request, "orders/version.html", context)
-
-
-COMPARED = (
-    ("product_name", _lazy("Product")),
-    ("indication_name", _lazy("Indication")),
-    ("phase", _lazy("Phase")),
-    ("dose_g_per_kg", _lazy("Dose of the course, g/kg")),
-    ("fixed_dose_g", _lazy("Fixed dose, g")),
-    ("days", _lazy("Days")),
-    ("dose_g", _lazy("Calculated a day, g")),
-    ("given_g", _lazy("Given a day, g")),
-    ("volume_ml", _lazy("Volume a day, mL")),
-    ("interval_weeks", _lazy("Interval, weeks")),
-    ("cycles", _lazy("Cycles")),
-    ("weight_kg", _lazy("Weight, kg")),
-    ("weight_basis", _lazy("Dosing weight")),
-    ("dosing_weight_kg", _lazy("Dosing weight, kg")),
-    ("ceiling_ml_per_kg_h", _lazy("Ceiling, mL/kg/h")),
-    ("ceiling_binds", _lazy("What binds")),
-    ("at_risk", _lazy("At risk")),
-    ("experience", _lazy("Infusions before")),
-    ("reason", _lazy("Reason")),
-    ("instructions", _lazy("Instructions")),
-    ("first_on", _lazy("First infusion")),
-    ("review_on", _lazy("Review")),
-    ("expires_on", _lazy("Valid until")),
-)
-
-
-def differences(before: OrderVersion, after: OrderVersion) -> list[dict[str, Any]]:
-    """What differs between two versions, value by value."""
-    rows = [
-        {
-            "label": label,
-            "before": _written(getattr(before, name)),
-            "after": _written(getattr(after, name)),
-        }
-        for name, label in COMPARED
-    ]
-    rows.append(
-        {
-            "label": _("Pump, mL/h"),
-            "before": _pumps(before),
-            "after": _pumps(after),
-        }
-    )
-    rows.append(
-        {
-            "label": _("Medicines"),
-            "before": _medicines(before),
-            "after": _medicines(after),
-        }
-    )
-    return [row for row in rows if row["before"] != row["after"]]
-
-
-def _written(value: Any) -> str:
-    if value is None or value == "":
-        return "–"
-    if isinstance(value, bool):
-        return _("yes") if value else _("no")
-    return plain(value) if isinstance(value, Decimal) else str(value)
-
-
-def _pumps(version: OrderVersion) -> str:
-    return ", ".join(rung["pump_ml_per_h"] for rung in version.plan["rungs"])
-
-
-def _medicines(version: OrderVersion) -> str:
-    return "; ".join(
-        f"{each.name} {plain(each.dose)} {each.dose_unit} {each.route}"
-        for each in version.medicines.current().order_by("id")
-    )
-
-
 # Acts on one order
-
-
-def _identity(form) -> Identity:
-    values = form.cleaned_data
-    return Identity(initials=values["initials"], birth_year=values["birth_year"])
 
 
 def _signed_act(request, pk, door, said):
@@ -716,7 +385,7 @@ def _signed_act(request, pk, door, said):
         extra = {"override": form.cleaned_data.get("override", False)} if stops else {}
         return door(
             order=order,
-            identity=_identity(form),
+            identity=identity_of(form),
             by=by,
             seen_version=form.seen_version or 0,
             **extra,
