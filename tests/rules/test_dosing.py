@@ -440,20 +440,36 @@ def test_a_fixed_dose_still_shows_grams_per_kilogram():
     assert found.course_g_per_kg == 2
     assert found.given_g == 20
     assert found.check.level == "ok"
+    first = found.lines[0]
+    assert (first.name, first.arithmetic, first.result, first.unit) == (
+        "Fixed dose of the course, per kilogram",
+        "100 g ÷ 50 kg",
+        2,
+        "g/kg",
+    )
+
+
+ONE_DOSE = "Give the dose per kilogram or in grams."
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "field", "words"),
     [
-        {},
-        {"g_per_kg": Decimal(1), "total_g": Decimal(1)},
-        {"g_per_kg": Decimal(0)},
-        {"g_per_kg": Decimal(1), "days": 0},
+        ({}, "dose", ONE_DOSE),
+        ({"g_per_kg": Decimal(1), "total_g": Decimal(1)}, "dose", ONE_DOSE),
+        ({"g_per_kg": Decimal(0)}, "dose", "The dose must be more than 0."),
+        (
+            {"g_per_kg": Decimal(1), "days": 0},
+            "days",
+            "The course needs at least one day.",
+        ),
     ],
 )
-def test_an_order_without_one_dose_is_refused(wrong):
-    with pytest.raises(DosingError):
+def test_an_order_without_one_dose_is_refused(wrong, field, words):
+    with pytest.raises(DosingError) as told:
         Ordered(**wrong)
+
+    assert (told.value.field, str(told.value)) == (field, words)
 
 
 # Policy document

@@ -87,6 +87,30 @@ def test_anything_else_is_refused_with_its_problem(text, problem):
         parse_decimal(text, places=2, digits=3)
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "Enter a number."),
+        ("70,5", "Use a point for decimals and no thousands mark, such as 1070.5."),
+        ("-70", "Write the number without a sign."),
+        (".5", "Write a digit before the point, such as 0.5."),
+        ("70.", "Write a digit after the point, or leave the point out."),
+        ("7 0", "Write the number without spaces."),
+        ("1e2", "Write the number in full, without an exponent."),
+        ("7_0", "Write the number without underscores."),
+        ("1.2.3", "Write one point only."),
+        ("70kg", "Write the number with the digits 0 to 9 only."),
+        ("1000", "Too many digits: at most 3 before the point."),
+        ("1.123", "Too many decimals: at most 2 after the point."),
+    ],
+)
+def test_a_refused_number_is_told_in_one_sentence(text, sentence):
+    with pytest.raises(NumberError) as told:
+        parse_decimal(text, places=2, digits=3)
+
+    assert str(told.value) == sentence
+
+
 def test_a_whole_number_field_refuses_a_point():
     with pytest.raises(NumberError, match="whole number"):
         parse_decimal("5.0", places=0, digits=2)

@@ -1,13 +1,16 @@
 """Reactions: found by the nurses' words, judged by severity."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sessions.catalogue.default_protocol import default_policy
+from sessions.catalogue.default_protocol import default_document, default_policy
 from sessions.catalogue.reactions import reaction, vocabulary
+from sessions.rules.assessment import assess
 from sessions.rules.findings import Severity
+from sessions.rules.policy import Policy
 from sessions.rules.reactions import (
     Chip,
     Reaction,
@@ -15,7 +18,7 @@ from sessions.rules.reactions import (
     Vocabulary,
     worked_out_severity,
 )
-from tests.rules.cast import judge
+from tests.rules.cast import UNEVENTFUL, judge, symptoms
 from tests.rules.oracle import REACTION_ACTIONS, reaction_action
 
 RULES = default_policy().monitoring.reactions
@@ -55,6 +58,22 @@ def test_a_finding_says_when_another_row_was_taken():
         "Rash (other), severe (no row at this severity: the moderate row applies)"
     )
     assert found.severity is Severity.SEVERE
+
+
+def test_a_row_for_several_severities_is_named_from_the_first_to_the_last():
+    document = default_document()
+    (rash,) = (r for r in document["monitoring"]["reactions"] if r["rule"] == "R-25")
+    rash["severity"] = ["severe", "moderate"]
+    policy = Policy.from_document(document, code="2026", version=1)
+    chart = replace(UNEVENTFUL, symptoms=symptoms(("rash", "mild")))
+
+    (found,) = assess(chart, policy).findings
+
+    assert found.because == (
+        "Rash (other), mild "
+        "(no row at this severity: the moderate to severe row applies)"
+    )
+    assert found.severity is Severity.MODERATE
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,27 @@ def test_percentiles_are_linear_between_neighbours(values, percent, expected):
     assert found == Fraction(expected)
 
 
+@pytest.mark.parametrize(
+    ("value", "places", "expected"),
+    [
+        ("1.4", 0, "1"),
+        ("1.49", 0, "1"),
+        ("1.5", 0, "2"),
+        ("2.5", 0, "3"),
+        ("1.05", 1, "1.1"),
+        ("1.04", 1, "1.0"),
+        ("0", 1, "0.0"),
+    ],
+)
+def test_a_half_is_rounded_up_and_less_is_not(value, places, expected):
+    assert str(rounded(Fraction(value), places=places)) == expected
+
+
+def test_what_is_less_than_nothing_is_not_rounded():
+    with pytest.raises(ValueError, match="^only counts, shares and lengths of time"):
+        rounded(Fraction(-1, 1000), places=1)
+
+
 def test_nothing_has_no_percentile():
     assert percentile([], 90) is None
     assert median([]) is None

@@ -294,8 +294,17 @@ def test_the_clinics_cap_is_shown_as_policy_and_the_labels_as_label():
     privigen = plan_of("privigen_10", "pi", at_risk=True).ceiling.limit
     octagam = plan_of("octagam_10", "itp", at_risk=True).ceiling.limit
 
-    assert privigen.from_policy
-    assert not octagam.from_policy
+    assert privigen.from_policy is True
+    assert octagam.from_policy is False
+    assert octagam.text == "label: patients at risk"
+
+
+def test_an_order_sets_figure_for_patients_at_risk_is_policy_not_label():
+    """The figure for Gammagard is a hospital's order set: the label gives none."""
+    limit = plan_of("gammagard_liquid_10", "pi", at_risk=True).ceiling.limit
+
+    assert (limit.kind, limit.text) == ("risk_cap", "order set: patients at risk")
+    assert limit.from_policy is True
 
 
 def test_tolerance_memory_lowers_the_ceiling():
