@@ -110,9 +110,9 @@ def _drawn(report: Report) -> tuple[list[Row], str]:
         return rows, ""
     largest = sorted(rows, key=lambda row: -_number(row.values.get("of")))
     kept = {id(row) for row in largest[:ROWS_DRAWN]}
-    words = _(
-        "Drawn: the {ROWS_DRAWN} largest of {rows} groups; the table has all."
-    ).format(ROWS_DRAWN=ROWS_DRAWN, rows=len(rows))
+    words = _("Drawn: the {drawn} largest of {rows} groups; the table has all.").format(
+        drawn=ROWS_DRAWN, rows=len(rows)
+    )
     return [row for row in rows if id(row) in kept], words
 
 
@@ -159,8 +159,8 @@ def _marks(report: Report, rows: list[Row], words: str) -> Picture:
                 is_cut=known and _number(values[2]) > top,
                 is_small=row.is_small,
                 value=_value(row, is_forest),
-                beside=_("{values} of {values2}").format(
-                    values=written(row.values[part]), values2=written(row.values[whole])
+                beside=_("{part} of {whole}").format(
+                    part=written(row.values[part]), whole=written(row.values[whole])
                 ),
             )
         )

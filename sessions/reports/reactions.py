@@ -352,10 +352,10 @@ def _definitions(scope: ReactionScope, unfinished: int) -> tuple[tuple[str, str]
             _("With a reaction"),
             _(
                 "counted once per infusion, however many reactions or "
-                "symptoms: an onset {WINDOW_WORDS}, grade {grade} as the "
+                "symptoms: an onset {window}, grade {grade} as the "
                 "nurse saved it."
             ).format(
-                WINDOW_WORDS=WINDOW_WORDS[scope.window], grade=_grade_words(scope.grade)
+                window=WINDOW_WORDS[scope.window], grade=_grade_words(scope.grade)
             ),
         ),
         (
@@ -365,9 +365,9 @@ def _definitions(scope: ReactionScope, unfinished: int) -> tuple[tuple[str, str]
         (
             _("Small"),
             _(
-                "under {SMALL} infusions: open mark, dashed, after the "
+                "under {least} infusions: open mark, dashed, after the "
                 "others and not ranked."
-            ).format(SMALL=SMALL),
+            ).format(least=SMALL),
         ),
     ]
     by = {

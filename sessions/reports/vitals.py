@@ -376,8 +376,8 @@ def _definitions(policies: tuple[Policy, ...]) -> tuple[tuple[str, str], ...]:
         (
             _("Small"),
             _(
-                "under {SMALL} sets: open mark, dashed, after the others, unranked."
-            ).format(SMALL=SMALL),
+                "under {least} sets: open mark, dashed, after the others, unranked."
+            ).format(least=SMALL),
         ),
     )
 

@@ -383,8 +383,8 @@ class _Reader:
         if verified in REFUTED or status not in ACTIVE:
             why = verified if verified in REFUTED else status
             found.left_out.append(
-                _("{name}: allergy {name2}: {why}").format(
-                    name=entry.name, name2=name or "?", why=why
+                _("{name}: allergy {substance}: {why}").format(
+                    name=entry.name, substance=name or "?", why=why
                 )
             )
             return

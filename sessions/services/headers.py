@@ -65,9 +65,9 @@ def move(
     before = Stage(header.stage)
     if to not in STAGE_MOVES[before]:
         raise Refused(
-            "A visit that is {label} cannot become {label2}.",
-            label=inside(before.label),
-            label2=inside(to.label),
+            "A visit that is {stage} cannot become {wanted}.",
+            stage=inside(before.label),
+            wanted=inside(to.label),
         )
     header.stage = to
     try:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.catalogue.gate import risk_factors
 from sessions.catalogue.indications import indications
@@ -48,6 +49,11 @@ FAR_BELOW = 5
 """A course of less than this part of the highest published one is asked about (H5)."""
 
 IMMUNOGLOBULIN = ("immunoglobulin", "immune globulin", "ivig", "gamma globulin")
+
+EXPERIENCES = {
+    "first": _lazy("a first infusion"),
+    "experienced": _lazy("a later infusion"),
+}
 
 FIELD_OF = {
     "dose": "dose_g_per_kg",
@@ -355,11 +361,10 @@ def _own_warnings(
         yield _warning(
             "experience_stated",
             _(
-                "Ordered as {experience} infusion; by the record it is "
-                "{experience2}: {because}."
+                "Ordered as {ordered}; by the record it is {recorded}: {because}."
             ).format(
-                experience=choices.experience,
-                experience2=facts.start.experience,
+                ordered=EXPERIENCES[choices.experience],
+                recorded=EXPERIENCES[facts.start.experience],
                 because=facts.start.because,
             ),
             facts.start.source,
@@ -480,10 +485,10 @@ def _weight_warnings(facts: Facts, clinic: Clinic, at: datetime):
         yield _warning(
             "weight_lb_kg",
             _(
-                "{weight_kg} kg after {weight_kg2} kg: pounds typed for "
+                "{weight_kg} kg after {last_kg} kg: pounds typed for "
                 "kilograms? Weigh again and correct the record."
             ).format(
-                weight_kg=plain(weight.weight_kg), weight_kg2=plain(before.weight_kg)
+                weight_kg=plain(weight.weight_kg), last_kg=plain(before.weight_kg)
             ),
             Source(text="Clinic policy: a ratio of 2.0 to 2.4 between two weights"),
             hard=True,

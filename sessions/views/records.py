@@ -21,7 +21,7 @@ from sessions.models import (
 )
 from sessions.services.acts import view_of
 from sessions.services.records import record_of
-from sessions.views.preparation import answer_words
+from sessions.views.preparation_words import answer_words
 from sessions.views.visits import banner_of
 
 PAGE = "infusions/record.html"
