@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.db.models import Model, Q
-from django.utils.translation import gettext as _
 
 from sessions.catalogue.gate import risk_factors
 from sessions.charts import SessionChart, charts_of, current_rows
@@ -35,7 +34,6 @@ from sessions.models import (
 )
 from sessions.rules.ladders import Rung
 from sessions.rules.language import say
-from sessions.rules.quantities import plain
 
 MEASURES = (
     "systolic_mmhg",
@@ -85,16 +83,7 @@ class Bedside:
             "allergies": self.allergies,
             "weight": self.weight,
             "risks": ", ".join(self.risks),
-            "order": _(
-                "{product_name} · {given_g} g = {volume_ml} mL · v{number}"
-            ).format(
-                product_name=version.product_name,
-                given_g=plain(version.given_g),
-                volume_ml=plain(version.volume_ml),
-                number=version.number,
-            )
-            if version
-            else "",
+            "order": version.words if version else "",
             "nurse": self.session.nurse,
         }
 

@@ -2,12 +2,14 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.base import ClinicalQuerySet, ClinicalRow, Owned
 from sessions.models.fields import Choice, Count, Measure, Prose, Text
 from sessions.models.patients import Patient, Weight
 from sessions.models.protocols import ProtocolVersion
+from sessions.rules.quantities import plain
 
 
 class OrderStatus(models.TextChoices):
@@ -132,6 +134,16 @@ class OrderVersion(ClinicalRow):
                 ),
             ),
         ]
+
+    @property
+    def words(self) -> str:
+        """What is given at one visit: `Privigen 10 % · 30 g = 300 mL · v3`."""
+        return _("{product_name} · {given_g} g = {volume_ml} mL · v{number}").format(
+            product_name=self.product_name,
+            given_g=plain(self.given_g),
+            volume_ml=plain(self.volume_ml),
+            number=self.number,
+        )
 
 
 class Purpose(models.TextChoices):

@@ -322,7 +322,8 @@ def _vials_answer(
     status: int,
     bound: dict[str, ClinicForm] | None,
 ) -> HttpResponse:
-    if status == SAVED and Flag.objects.filter(session=session).current().open():
+    flags = Flag.objects.filter(session=session).current().open()
+    if status == SAVED and flags.exists():
         page = reverse("infusion-detail", args=[session.pk])  # a new lot raised it
         return HttpResponseClientRedirect(page) if request.htmx else redirect(page)
     if status == SAVED and not request.htmx:

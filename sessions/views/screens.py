@@ -9,7 +9,6 @@ from typing import Any
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django_htmx.http import trigger_client_event
 
 from sessions.access import ClinicRequest, chart_in_reach
@@ -176,20 +175,12 @@ def answer_act(
 def banner(chart: SessionChart) -> dict[str, Any]:
     """The patient, from the same visit as everything below."""
     session, version = chart.session, chart.order_version
-    order = ""
-    if version is not None:
-        order = _("{product_name} · {given_g} g = {volume_ml} mL · v{number}").format(
-            product_name=version.product_name,
-            given_g=plain(version.given_g),
-            volume_ml=plain(version.volume_ml),
-            number=version.number,
-        )
     return {
         "patient": session.patient,
         "chair": session.chair.name if session.chair else "",
         "allergies": list(Allergy.objects.filter(patient=session.patient).current()),
         "weight": chart.start.weight if chart.start else None,
-        "order": order,
+        "order": version.words if version else "",
         "nurse": session.nurse,
     }
 
