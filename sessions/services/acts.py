@@ -74,10 +74,13 @@ class Actor:
 class Refused(Exception):
     """The act cannot be done; the message says why in a nurse's words.
 
-    `field` names the form field it belongs to, `""` the whole form.
+    `field` names the form field it belongs to, `""` the whole form. A text or a value
+    that is itself words is given as a function: it is called when the message is read.
     """
 
-    def __init__(self, text: str, /, *, field: str = "", **values: object) -> None:
+    def __init__(
+        self, text: str | Callable[[], str], /, *, field: str = "", **values: object
+    ) -> None:
         super().__init__(text)
         self.text, self.field, self.values = text, field, values
 
@@ -90,7 +93,11 @@ class Refused(Exception):
 
         `text` is looked up as it stands, so it is never put together before.
         """
-        return say(str(self.text), **self.values)
+        text, *values = (
+            each() if callable(each) else each
+            for each in (self.text, *self.values.values())
+        )
+        return say(str(text), **dict(zip(self.values, values, strict=True)))
 
 
 class Stale(Refused):

@@ -19,6 +19,7 @@ from sessions.models import (
     Signature,
     Stage,
 )
+from sessions.rules.monitoring import Criterion
 from sessions.rules.quantities import plain
 from sessions.services import departure, vials
 from sessions.services.acts import Actor, Refused, act
@@ -131,6 +132,10 @@ def append_end(
     return Ended(session=header, rate_change=change, given_ml=given, waste_ml=waste)
 
 
+def _unmet(header: InfusionSession, at: datetime) -> list[Criterion]:
+    return [c for c in departure.criteria(header, at=at) if not c.met]
+
+
 def discharge(
     *,
     session: InfusionSession,
@@ -151,7 +156,7 @@ def discharge(
     with act("infusion.discharge", by=by, patient=session.patient) as done:
         header = locked(session, seen_version, by=by)
         require_stage(header, (Stage.OBSERVING,))
-        unmet = [c for c in departure.criteria(header, at=by.at) if not c.met]
+        unmet = _unmet(header, by.at)
         leaves = outcome in LEAVES_UNFINISHED
         if leaves and not reason_text.strip():
             raise Refused("Say what happened.", field="reason_text")
@@ -159,10 +164,9 @@ def discharge(
         if not leaves and open_flags.exclude(priority="low").exists():
             raise Refused("Answer the open flags before the discharge.")
         if unmet and not leaves and not reason_code:
-            words = "; ".join(c.because for c in unmet)
             raise Refused(
                 "Not every criterion is met: {words}. Choose a reason to go on.",
-                words=words,
+                words=lambda: "; ".join(c.because for c in _unmet(header, by.at)),
                 field="reason_code",
             )
         if reason_code:

@@ -46,7 +46,7 @@ def locked(
             "{version}, {stage}. Look again, then decide.",
             seen_version=seen_version,
             version=header.version,
-            stage=inside(header.get_stage_display()),
+            stage=lambda: inside(header.get_stage_display()),
         )
     refuse_backwards(header, by=by)
     return header
@@ -66,8 +66,8 @@ def move(
     if to not in STAGE_MOVES[before]:
         raise Refused(
             "A visit that is {stage} cannot become {wanted}.",
-            stage=inside(before.label),
-            wanted=inside(to.label),
+            stage=lambda: inside(before.label),
+            wanted=lambda: inside(to.label),
         )
     header.stage = to
     try:
@@ -104,7 +104,7 @@ def require_stage(header: InfusionSession, stages: Sequence[Stage]) -> None:
     if header.stage not in stages:
         raise Refused(
             "This visit is {stage}: this cannot be done now.",
-            stage=inside(header.get_stage_display()),
+            stage=lambda: inside(header.get_stage_display()),
         )
 
 

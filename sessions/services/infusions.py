@@ -311,6 +311,21 @@ def override_gate(
     return row
 
 
+def _held(header: InfusionSession, *, at: datetime) -> Refused:
+    """What holds the Start: the first three things, and how many more there are."""
+
+    def words() -> str:
+        holds = preparation.prepare(header, at=at).holds
+        said = "; ".join(hold.text for hold in holds[:3])
+        if len(holds) <= 3:
+            return _("Start is held: {words}.").format(words=said)
+        return _("Start is held: {words} and {more} more.").format(
+            words=said, more=len(holds) - 3
+        )
+
+    return Refused(words)
+
+
 def _append_override(
     header: InfusionSession,
     hold: gate.Hold,
@@ -365,13 +380,7 @@ def start(
         require_stage(header, BEFORE_START)
         prepared = preparation.prepare(header, at=by.at)
         if prepared.holds:
-            words = "; ".join(hold.text for hold in prepared.holds[:3])
-            more = len(prepared.holds) - 3
-            if more > 0:
-                raise Refused(
-                    "Start is held: {words} and {more} more.", words=words, more=more
-                )
-            raise Refused("Start is held: {words}.", words=words)
+            raise _held(header, at=by.at)
         today, first = prepared.today, prepared.first_rung
         if read_back_ml_per_h != first.pump_ml_per_h:
             raise Refused(

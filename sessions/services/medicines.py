@@ -104,9 +104,9 @@ def append_given(
     if not OrderMedicine.objects.filter(pk=ordered.pk).current().exists():
         raise Refused("This medicine was taken off the order.")
     allergies = list(Allergy.objects.filter(patient=header.patient).current())
-    offer = _offer(header, ordered, _recent(header.patient, at=at), allergies, at=at)
-    if offer.refusal:
-        raise Refused(offer.refusal)
+    facts = (header, ordered, _recent(header.patient, at=at), allergies)
+    if _offer(*facts, at=at).refusal:
+        raise Refused(lambda: _offer(*facts, at=at).refusal)
     return GivenMedicine.objects.create(
         session=header,
         ordered=ordered,

@@ -20,10 +20,10 @@ from sessions.models import (
     Signature,
     User,
 )
-from sessions.rules.language import inside, say
+from sessions.rules.language import inside, phrase, say
 from sessions.rules.quantities import to_decimal
 from sessions.rules.titration import Plan
-from sessions.services.acts import Actor, Refused, Stale, act
+from sessions.services.acts import Actor, Refused, Stale, act, record_language
 from sessions.services.order_plans import (
     Choices,
     MedicineChoice,
@@ -117,7 +117,8 @@ def change_order(
         order = _locked(order, seen_version)
         if order.status in (OrderStatus.COMPLETED, OrderStatus.CANCELLED):
             raise Refused(
-                "This order is {status}.", status=inside(order.get_status_display())
+                "This order is {status}.",
+                status=lambda: inside(order.get_status_display()),
             )
         if not choices.change_note.strip():
             raise Refused("Say in a few words what is changed.", field="change_note")
@@ -144,7 +145,7 @@ def sign_order(
     with act("order.sign", by=by, patient=order.patient) as done:
         order = _locked(order, seen_version)
         version = order.current
-        _require(order, OrderStatus.DRAFT, _("Only a draft can be signed."))
+        _require(order, OrderStatus.DRAFT, phrase("Only a draft can be signed."))
         _refuse_expired(version, order.clinic, by.at)
         _append_identity(version, order.patient, identity, by)
         stops = hard_stops(version)
@@ -182,7 +183,8 @@ def verify_order(
     with act("order.verify", by=by, patient=order.patient) as done:
         order = _locked(order, seen_version)
         version = order.current
-        _require(order, OrderStatus.SIGNED, _("Only a signed order can be verified."))
+        words = phrase("Only a signed order can be verified.")
+        _require(order, OrderStatus.SIGNED, words)
         _refuse_expired(version, order.clinic, by.at)
         if is_own(version, by.user):
             raise Refused("Whoever wrote or signed an order cannot verify it.")
@@ -298,12 +300,14 @@ def complete_order(
 ) -> Order:
     """Close an order whose course is given."""
     _require_role(by, "sign_order", "verify_order")
+    with record_language(by.clinic):
+        given = _("The course is given.")
     return _moved(
         "order.complete",
         order,
         {OrderStatus.ACTIVE},
         OrderStatus.COMPLETED,
-        reason=reason or _("The course is given."),
+        reason=reason or given,
         by=by,
         seen_version=seen_version,
     )
@@ -354,8 +358,10 @@ def _moved(
     with act(action, by=by, patient=order.patient) as done:
         order = _locked(order, seen_version)
         if order.status not in allowed:
-            word = inside(order.get_status_display())
-            raise Refused("This order is {word}; that cannot be done now.", word=word)
+            raise Refused(
+                "This order is {word}; that cannot be done now.",
+                word=lambda: inside(order.get_status_display()),
+            )
         if not reason.strip():
             raise Refused("Say why.", field="reason")
         _move(order, status)
@@ -390,8 +396,8 @@ def _require(order: Order, status: str, message: str) -> None:
     if order.status != status:
         raise Refused(
             "{words} This one is {status}.",
-            words=message,
-            status=inside(order.get_status_display()),
+            words=lambda: say(message),
+            status=lambda: inside(order.get_status_display()),
         )
 
 

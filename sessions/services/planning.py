@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from sessions.models import (
@@ -78,7 +79,7 @@ def plan_sessions(
         if order.status != OrderStatus.ACTIVE or version is None:
             raise Refused(
                 "The order is {status}: visits are planned for an active order.",
-                status=inside(order.get_status_display()),
+                status=lambda: inside(order.get_status_display()),
             )
         zone = order.clinic.zone
         planned = list(live_visits(order))
@@ -141,14 +142,14 @@ def _refuse_dates(
         if day > version.expires_on:
             raise Refused(
                 "{day} lies after the order's last day, {expires_on}.",
-                day=day_words(day),
-                expires_on=day_words(version.expires_on),
+                day=partial(day_words, day),
+                expires_on=partial(day_words, version.expires_on),
                 field="dates",
             )
         if day in taken:
             raise Refused(
                 "A visit of this course is planned on {day} already.",
-                day=day_words(day),
+                day=partial(day_words, day),
                 field="dates",
             )
         taken.add(day)

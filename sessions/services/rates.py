@@ -200,9 +200,8 @@ def append_step(
 ) -> RateChange:
     """Append one step up, or refuse it in words."""
     _must_run(chart)
-    held = step_held(chart)
-    if held:
-        raise Refused(held)
+    if step_held(chart):
+        raise Refused(lambda: step_held(chart))
     rung = chart.running.next_rung
     if rung is None:
         raise Refused("This is the highest rate of the order.")

@@ -277,7 +277,7 @@ def _locked(session: InfusionSession, by: Actor) -> InfusionSession:
     if header.entered_in_error or header.stage not in OPENED_IN:
         raise Refused(
             "This visit is {stage}: no vial can be changed.",
-            stage=inside(header.get_stage_display()),
+            stage=lambda: inside(header.get_stage_display()),
         )
     refuse_backwards(header, by=by)
     return header
@@ -287,7 +287,7 @@ def _refuse_expired(header: InfusionSession, expiry: date, at: datetime) -> None
     if expiry < header.clinic.day_of(at):
         raise Refused(
             "This vial expired on {expiry}. Set it aside.",
-            expiry=day_words(expiry),
+            expiry=lambda: day_words(expiry),
             field="expiry",
         )
 
@@ -298,7 +298,7 @@ def _refuse_recalled(header: InfusionSession, product_key: str, lot: str) -> Non
         raise Refused(
             "Lot {lot} was recalled on {day}: {reason} Set this vial aside.",
             lot=recall.lot,
-            day=day_words(recall.recorded_at.astimezone(header.clinic.zone)),
+            day=lambda: day_words(recall.recorded_at.astimezone(header.clinic.zone)),
             reason=f"{recall.reason.rstrip('.')}.",
             field="code",
         )

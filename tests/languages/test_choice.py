@@ -8,10 +8,14 @@ from django.utils import translation
 
 from sessions.rules.bodies import weight_questions
 from sessions.services.acts import Refused, act
+from sessions.services.medicines import give
+from sessions.services.orders import hold_order
+from sessions.services.rates import step_up
 from sessions.services.vitals import record_vitals
 from sessions.views.screens import all_chips
 from tests.factories.infusions import NORMAL, by, make_running, minutes
 from tests.factories.rates import make_rate
+from tests.factories.reactions import make_medicine
 
 pytestmark = pytest.mark.django_db
 
@@ -115,6 +119,39 @@ def test_a_refusal_is_worded_for_its_reader(clinic, nurse):
     assert words != "There is already a chair 07."
     assert "07" in words
     assert refused.value.message == "There is already a chair 07."
+
+
+def test_words_inside_a_refusal_are_said_for_its_reader_too(
+    running, nurse, prescriber
+):
+    medicine = make_medicine(running, prescriber)
+    give(session=running, ordered=medicine, by=by(nurse, minutes(40)))
+    hold_order(order=running.order, reason="fever", by=by(prescriber, minutes(41)))
+    again = (
+        lambda: give(session=running, ordered=medicine, by=by(nurse, minutes(42))),
+        lambda: hold_order(
+            order=running.order, reason="fever", by=by(prescriber, minutes(42))
+        ),
+        lambda: step_up(
+            running,
+            to_ml_per_h=Decimal("86.4"),
+            read_back=True,
+            by=by(nurse, minutes(42)),
+        ),
+    )
+
+    said = []
+    with translation.override("de"):
+        for do in again:
+            with pytest.raises(Refused) as refused:
+                do()
+            said.append(refused.value.message)
+
+    assert said == [
+        "Paracetamol: nächste Dosis ab 13:52 (240 min zwischen Dosen).",
+        "Status dieser Verordnung: Zurückgestellt; das ist jetzt nicht möglich.",
+        "Die Mindestzeit auf dieser Stufe ist nicht vorbei.",
+    ]
 
 
 @pytest.mark.parametrize("word", ["Herzrasen", "herzr", "racing heart"])
