@@ -18,9 +18,9 @@ def locked_chart(
 ) -> SessionChart:
     """Lock a visit inside an act, count its version up, and read it under the lock.
 
-    A chart that was read just before is used again when nobody changed the visit in
-    between: each act on a visit counts its version up, so the same version means the
-    same rows. One statement then does for the lock, the check and the new version.
+    A chart that was read just before is used again when nobody changed the visit or its
+    order in between: each act on one counts its version up, so the same versions mean
+    the same rows. One statement then does for the lock, the check and the new version.
 
     Raises `Stale` when the screen was drawn from another version (`seen_version`).
     Refuses when the server's clock went back: an entry would stand in the wrong order,
@@ -29,9 +29,11 @@ def locked_chart(
     header = InfusionSession.objects.filter(pk=session.pk)
     unchanged = (
         chart is not None
-        and header.filter(version=session.version, stage=session.stage).update(
-            version=F("version") + 1
-        )
+        and header.filter(
+            version=session.version,
+            stage=session.stage,
+            order__version=session.order.version,
+        ).update(version=F("version") + 1)
         == 1
     )
     if unchanged:

@@ -11,6 +11,7 @@ from sessions.models import (
     Flag,
     FlagEvent,
     InfusionSession,
+    Order,
     RateChange,
     RiskFactor,
     VitalSigns,
@@ -363,6 +364,22 @@ def test_a_chart_read_before_is_used_again_only_if_nothing_changed(running, nurs
 
     assert saved.chart is not before
     assert len(saved.chart.vitals) == 3
+
+
+def test_no_step_is_taken_on_an_order_held_since_the_chart_was_read(running, nurse):
+    fresh = for_charts(InfusionSession.objects).get(pk=running.pk)
+    before = charts_of([fresh], at=minutes(30))[0]
+    Order.objects.filter(pk=running.order_id).update(status="on_hold", version=9)
+
+    with pytest.raises(Refused, match="on hold"):
+        record_vitals(
+            session=fresh,
+            chart=before,
+            reading=NORMAL,
+            step_up_to=Decimal("43.2"),
+            read_back=True,
+            by=by(nurse, minutes(30)),
+        )
 
 
 def test_pregnancy_refuses_the_score(running, nurse):
