@@ -1,7 +1,7 @@
 """Pages for paper that stand alone: their style is inside them, and so they become PDF.
 
 Such a page needs neither the server nor another file: it is printed as PDF here, and
-lies in the downtime folder there (`sessions.downtime`).
+lies in the downtime folder there (`sessions.services.downtime`).
 """
 
 import logging

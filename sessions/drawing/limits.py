@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.charts import SessionChart, vital_set
@@ -48,7 +47,7 @@ def edges_of(chart: SessionChart, measure: str) -> list[Edge]:
     base = vital_set(chart.baseline)
     before = getattr(base, measure, None) if base else None
     patient = chart.session.patient
-    day = timezone.localtime(chart.at).date()
+    day = chart.session.clinic.day_of(chart.at)
     person = Person(
         age_years=Decimal(patient.age_on(day)),
         pregnant=chart.is_pregnant,

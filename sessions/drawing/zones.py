@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.utils import timezone
-
 from sessions.charts import SessionChart
 from sessions.rules.news2 import Bands, News2Chart
 
@@ -31,7 +29,7 @@ def bands_of(chart: SessionChart, measure: str) -> Bands | None:
     if chart.policy is None or chart.is_pregnant:
         return None
     published = chart.policy.monitoring.news2
-    day = timezone.localtime(chart.at).date()
+    day = chart.session.clinic.day_of(chart.at)
     if chart.session.patient.age_on(day) < published.age_from:
         return None
     if measure == "spo2":

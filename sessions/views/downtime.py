@@ -3,7 +3,6 @@
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from sessions.access import ClinicRequest, access, actor, session_in_reach
 from sessions.bedsides import bedsides_of
@@ -21,7 +20,7 @@ def sheet(request: ClinicRequest, pk: int) -> HttpResponse:
         by=actor(request),
         subject=session,
         patient=session.patient,
-        page=_("downtime sheet"),
+        page="downtime sheet",
     )
     context = {"side": side, "banner": side.banner, "now": at}
     return render(request, "downtime/sheet.html", context)

@@ -18,7 +18,8 @@ from sessions.views.saving import SAVED, save
 from sessions.views.screens import new_key
 from sessions.views.visits import banner_of, nurses_of
 
-EVERYBODY, ME = "all", "me"
+ME = "me"
+"""Whose chairs a sheet is about, in its address: one's own; else a nurse, or all."""
 
 
 @access("view_patient")
