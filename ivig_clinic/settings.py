@@ -115,6 +115,8 @@ DOWNTIME_FOLDER = environment.path(
         f"{DATABASES['default']['NAME'].stem}-downtime"
     ),
 )
+DOWNTIME_DELAY_S = 0.1
+"""How long after the answer a sheet is begun; with 0, before the line is free again."""
 # One key opens every backup: keep a copy of it away from this machine.
 BACKUP_FOLDER = environment.path("BACKUP_FOLDER", BASE_DIR / "backups")
 BACKUP_KEY_FILE = environment.path("BACKUP_KEY_FILE", BASE_DIR / "backup.key")

@@ -137,7 +137,7 @@ class Sheets:
 
             def write_and_close() -> None:
                 for sheets in waiting:
-                    sheets.write()
+                    sheets.write_soon()
                 close()
 
             response.close = write_and_close

@@ -79,6 +79,7 @@ def _flush_around_triggers():
 def _sheets_of_their_own(tmp_path_factory):
     """Tests write no downtime sheet beside a record that somebody works on."""
     settings.DOWNTIME_FOLDER = tmp_path_factory.mktemp("downtime")
+    settings.DOWNTIME_DELAY_S = 0
 
 
 KEPT_TABLES = re.compile(

@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from threading import Timer
 from typing import TextIO
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
@@ -72,10 +73,28 @@ class _Refresh:
             elif before is None:
                 waiting.append(self)
 
+    def write_soon(self) -> None:
+        """Write a little later, so that the answer is drawn and the line free first."""
+        if settings.DOWNTIME_DELAY_S:
+            with _failure_told():
+                Timer(settings.DOWNTIME_DELAY_S, self._write_alone).start()
+        else:
+            self.write()
+
+    def _write_alone(self) -> None:
+        try:
+            self.write()
+        finally:
+            connections.close_all()
+
     def write(self) -> None:
-        with _failure_told(), self.locks:
-            clinic = Clinic.objects.get(pk=self.clinic_id)
-            _write(clinic, _visits(clinic), patients=self.patients)
+        with _failure_told():
+            with self.locks:
+                clinic = Clinic.objects.get(pk=self.clinic_id)
+                visits = _visits(clinic)
+                _write(clinic, visits, patients=self.patients)
+            if not {_file_of(visit) for visit in visits} <= _there(folder_of(clinic)):
+                refresh(clinic)  # a new server, or an emptied folder
 
 
 @contextmanager

@@ -418,3 +418,34 @@ def test_a_post_is_answered_before_its_sheet_is_written(morning, saving):
     assert not (downtime.folder_of(morning.nurse.clinic) / downtime.INDEX).exists()
     response.close()
     assert sheet_of(morning).exists()
+
+
+def test_a_sheet_is_begun_when_the_answer_had_its_time(
+    morning, saving, settings, monkeypatch
+):
+    settings.DOWNTIME_DELAY_S = 0.1
+    later = []
+    monkeypatch.setattr(downtime.connections, "close_all", lambda: later.append("shut"))
+    monkeypatch.setattr(downtime, "Timer", lambda wait, do: Later(later, wait, do))
+    with downtime.after_answer() as waiting, saving():
+        patients.record_allergy(
+            patient=morning.patient, substance="latex", by=morning.by()
+        )
+    waiting[0].write_soon()
+
+    ((wait, write),) = later
+    assert wait == 0.1
+    assert not [*downtime.folder_of(morning.nurse.clinic).glob("chair-*")]
+    write()
+    assert "latex" in words(sheet_of(morning))
+    assert later[-1] == "shut"
+
+
+class Later:
+    """A timer that a test lets go off."""
+
+    def __init__(self, begun, wait, do) -> None:
+        self.begun, self.what = begun, (wait, do)
+
+    def start(self) -> None:
+        self.begun.append(self.what)
