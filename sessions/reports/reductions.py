@@ -1,6 +1,7 @@
 """Time from the onset of a reaction, or from a flag, to a lower rate (I2)."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -27,6 +28,7 @@ from sessions.reports.scope import (
     Change,
     Infusion,
     Scope,
+    Standing,
     group_of,
     infusions,
     left_out,
@@ -177,97 +179,151 @@ def _row(label: str, calls: list[Call], *, is_total: bool = False) -> Row:
     )
 
 
+CORRECTABLE = ("pk", "supersedes_id", "entered_in_error")
+"""What `standing` asks of each row, before the columns that are counted."""
+
+
 def _calls(
     scope: ReductionScope, visits: dict[int, Infusion]
 ) -> tuple[list[Call], int]:
-    """Reactions and flags that asked for a lower rate while the pump ran."""
+    """Reactions and flags that asked for a lower rate while the pump ran.
+
+    And how many flags are left out, because the set that raised them was corrected.
+    """
     here = scope.started("session__start__")
     changes = rate_changes(scope)
-    by_pk = {change.pk: change for rows in changes.values() for change in rows}
     reactions = standing(
         Reaction.objects.filter(here).values_list(
-            *("pk", "supersedes_id", "entered_in_error"),
-            *("session_id", "event_time", "action"),
+            *CORRECTABLE, "session_id", "event_time", "action"
         )
     )
     flags = standing(
         Flag.objects.filter(here).values_list(
-            *("pk", "supersedes_id", "entered_in_error"),
+            *CORRECTABLE,
             *("session_id", "event_time", "action", "reaction_id"),
             "vitals__superseded_by__pk",
         )
     )
+    answers = _answers(scope, changes, flags, reactions)
+    by_flags, raised, corrected = _flag_calls(flags, reactions, changes, answers)
+    by_reactions = _reaction_calls(visits, reactions, raised, changes, answers)
+    found = {"flag": by_flags, "reaction": by_reactions}
+    wanted = [scope.source] if scope.source else list(found)
+    calls = [call for source in wanted for call in found[source]]
+    return calls, corrected if "flag" in wanted else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """Which standing changes lowered the rate for a flag or a reaction, by its id.
+
+    And the flags against which the rate was kept.
+    """
+
+    for_flag: Mapping[int, list[Change]]
+    for_reaction: Mapping[int, list[Change]]
+    kept: frozenset[int]
+
+
+def _answers(
+    scope: ReductionScope,
+    changes: Mapping[int, list[Change]],
+    flags: Standing,
+    reactions: Standing,
+) -> Answers:
+    down = {
+        change.pk: change
+        for rows in changes.values()
+        for change in rows
+        if change.kind in DOWN
+    }
     links = standing(
-        RateChange.objects.filter(here).values_list(
-            *("pk", "supersedes_id", "entered_in_error"),
-            *("flag_id", "reaction_id"),
+        RateChange.objects.filter(scope.started("session__start__")).values_list(
+            *CORRECTABLE, "flag_id", "reaction_id"
         )
     )
-    answers = _answers(scope)
-
-    # Which standing changes of rate answer which flag, and which reaction.
     for_flag: dict[int, list[Change]] = defaultdict(list)
     for_reaction: dict[int, list[Change]] = defaultdict(list)
-    for pk, row in links.rows.items():
-        change = by_pk.get(pk)
-        if change is None or change.kind not in DOWN:
+    for pk, (*_correctable, flag_id, reaction_id) in links.rows.items():
+        if pk not in down:
             continue
-        if (flag := flags.heir.get(row[3])) is not None:
-            for_flag[flag].append(change)
-        if (reaction := reactions.heir.get(row[4])) is not None:
-            for_reaction[reaction].append(change)
-    kept_flags = set()
-    for flag_id, kind, rate_change_id in answers:
+        if (flag := flags.heir.get(flag_id)) is not None:
+            for_flag[flag].append(down[pk])
+        if (reaction := reactions.heir.get(reaction_id)) is not None:
+            for_reaction[reaction].append(down[pk])
+    kept = set()
+    events = (
+        FlagEvent.objects.current()
+        .filter(scope.started("flag__session__start__"), kind__in=FlagEvent.ANSWERS)
+        .values_list("flag_id", "kind", "rate_change_id")
+    )
+    for flag_id, kind, rate_change_id in events:
         flag = flags.heir.get(flag_id)
         if flag is None:
             continue
-        change = by_pk.get(links.heir.get(rate_change_id) or 0)
-        if change is not None and change.kind in DOWN:
-            for_flag[flag].append(change)
+        pk = links.heir.get(rate_change_id)
+        if pk in down:
+            for_flag[flag].append(down[pk])
         if kind == FlagEvent.Kind.OVERRIDDEN:
-            kept_flags.add(flag)
+            kept.add(flag)
+    return Answers(for_flag=for_flag, for_reaction=for_reaction, kept=frozenset(kept))
 
+
+def _flag_calls(
+    flags: Standing,
+    reactions: Standing,
+    changes: Mapping[int, list[Change]],
+    answers: Answers,
+) -> tuple[list[Call], dict[int, dict[int, str]], int]:
+    """Flags that vital signs raised; those of each reaction, with what they call for.
+
+    And how many were raised by values that were corrected since.
+    """
     calls, corrected = [], 0
-    raised: dict[int, list[int]] = defaultdict(list)
-    for pk, (*_rest, session_id, at, action, reaction_id, newer) in flags.rows.items():
+    raised: dict[int, dict[int, str]] = defaultdict(dict)
+    for pk, row in flags.rows.items():
+        *_correctable, session_id, at, action, reaction_id, newer = row
         if reaction_id is not None:
             heir = reactions.heir.get(reaction_id)
             if heir is not None:
-                raised[heir].append(pk)
+                raised[heir][pk] = action
             continue
         if action not in CALLS_FOR_LESS or not _runs(changes[session_id], at):
             continue
         if newer is not None:
             corrected += 1
             continue
-        minutes = _minutes(at, for_flag[pk])
-        kept = minutes is None and pk in kept_flags
+        minutes = _minutes(at, answers.for_flag.get(pk, []))
+        kept = minutes is None and pk in answers.kept
         calls.append(Call(session_id, "flag", action, at, minutes, kept))
-    for pk, (*_rest, session_id, at, action) in reactions.rows.items():
+    return calls, raised, corrected
+
+
+def _reaction_calls(
+    visits: dict[int, Infusion],
+    reactions: Standing,
+    raised: Mapping[int, dict[int, str]],
+    changes: Mapping[int, list[Change]],
+    answers: Answers,
+) -> list[Call]:
+    """Reactions whose flags called for less, or for which the rate was lowered."""
+    calls = []
+    for pk, (*_correctable, session_id, at, action) in reactions.rows.items():
         if session_id not in visits or not _runs(changes[session_id], at):
             continue
-        mine = raised[pk]
-        asked = [flags.rows[flag][5] for flag in mine]
-        asked = [word for word in asked if word in CALLS_FOR_LESS]
-        found = [*for_reaction[pk], *(c for flag in mine for c in for_flag[flag])]
+        mine = raised.get(pk, {})
+        asked = [word for word in mine.values() if word in CALLS_FOR_LESS]
+        found = list(answers.for_reaction.get(pk, []))
+        found += [each for flag in mine for each in answers.for_flag.get(flag, [])]
         minutes = _minutes(at, found)
         if not asked and minutes is None:
             continue  # nothing called for less, and nobody lowered the rate for it
         highest = max(asked, key=list(ACTION_WORDS).index, default="")
         kept = minutes is None and (
-            action == "continue" or any(flag in kept_flags for flag in mine)
+            action == "continue" or any(flag in answers.kept for flag in mine)
         )
         calls.append(Call(session_id, "reaction", highest, at, minutes, kept))
-    wanted = [call for call in calls if scope.source in ("", call.source)]
-    return wanted, corrected if scope.source != "reaction" else 0
-
-
-def _answers(scope: ReductionScope):
-    return (
-        FlagEvent.objects.current()
-        .filter(scope.started("flag__session__start__"), kind__in=FlagEvent.ANSWERS)
-        .values_list("flag_id", "kind", "rate_change_id")
-    )
+    return calls
 
 
 def _runs(changes: list[Change], moment: datetime) -> bool:
