@@ -362,6 +362,7 @@ def test_the_next_save_waits_until_this_one_is_on_its_sheet(
 
 
 def test_the_save_of_another_patient_waits_for_nobody(morning, saving, caplog):
+    downtime.refresh(morning.nurse.clinic)
     other = visits.patient_known(morning.nurse, morning.at, mrn="8800")
     with downtime.after_answer() as first, saving():
         patients.record_allergy(
