@@ -115,6 +115,15 @@ class InfusionSession(Owned):
             models.Index(fields=["clinic", "scheduled_at"], name="session_clinic_time"),
         ]
 
+    @property
+    def order_version(self) -> OrderVersion | None:
+        """What the visit is given by: the version it was started with, once it was.
+
+        An order that is changed meanwhile changes nothing at the chair (I8).
+        """
+        start = getattr(self, "start", None)
+        return start.order_version if start else self.order.current
+
 
 class SessionRow(ClinicalRow):
     """A clinical row of one visit."""

@@ -53,9 +53,8 @@ class Offer:
 
 def offers(session: InfusionSession, *, at: datetime) -> list[Offer]:
     """Every medicine ordered with this visit, with what was given and what holds it."""
-    version = _version(session)
     ordered = list(
-        OrderMedicine.objects.filter(order_version=version)
+        OrderMedicine.objects.filter(order_version=session.order_version)
         .current()
         .order_by("-purpose", "id")
     )
@@ -99,7 +98,8 @@ def append_given(
     at = event_time or by.moment
     if header.entered_in_error or header.stage not in IN_A_CHAIR:
         raise Refused("Medicines are given from check-in to discharge only.")
-    if ordered.order_version_id != _version(header).pk:
+    version = header.order_version
+    if version is None or ordered.order_version_id != version.pk:
         raise Refused("This medicine is not part of the order in force. Look again.")
     if not OrderMedicine.objects.filter(pk=ordered.pk).current().exists():
         raise Refused("This medicine was taken off the order.")
@@ -202,12 +202,6 @@ def _in_unit(dose: Decimal, unit: str, wanted: str) -> Decimal | None:
     if unit in MG and wanted in MG:
         return dose * MG[unit] / MG[wanted]
     return None
-
-
-def _version(session: InfusionSession):
-    """The version a visit was started from, else the order's current one."""
-    start = getattr(session, "start", None)
-    return start.order_version if start else session.order.current
 
 
 def _recent(patient: Patient, *, at: datetime) -> list[GivenMedicine]:

@@ -257,7 +257,7 @@ def prepare(session: InfusionSession, *, at: datetime) -> Preparation:
 def _read(session: InfusionSession, *, at: datetime) -> Preparation:
     """Everything the Start depends on, not judged yet."""
     patient, clinic = session.patient, session.clinic
-    version = session.order.current
+    version = session.order_version
     protocol = protocols.in_force(clinic)
     chart = chart_of(session, at=at)
     weights = list(

@@ -96,7 +96,7 @@ def add_vial(
     """
     with act("vial.add", by=by, patient=session.patient) as done:
         header = _locked(session, by)
-        version = header.order.current
+        version = header.order_version
         product = products()[product_key]
         if product_key != version.product_key:
             raise Refused(
@@ -271,7 +271,7 @@ def current_vials(session: InfusionSession) -> list[Vial]:
 def _locked(session: InfusionSession, by: Actor) -> InfusionSession:
     header = (
         InfusionSession.objects.select_for_update(of=("self",))
-        .select_related("clinic", "patient", "order__current")
+        .select_related("clinic", "patient", "order__current", "start__order_version")
         .get(pk=session.pk)
     )
     if header.entered_in_error or header.stage not in OPENED_IN:

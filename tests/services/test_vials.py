@@ -6,14 +6,13 @@ from decimal import Decimal
 import pytest
 from django.db import IntegrityError, transaction
 
-from sessions.models import (
-    Vial,
-    VialEnd,
-)
-from sessions.services import finish, infusions, vials
+from sessions.models import Vial, VialEnd
+from sessions.services import finish, infusions, orders, vials
 from sessions.services.acts import Refused
+from sessions.services.preparation import prepare
 from tests.conftest import NINE
 from tests.factories import visits
+from tests.factories.orders import choices
 from tests.factories.visits import Morning
 
 GTIN = "00761250431005"
@@ -31,8 +30,9 @@ def morning(nurse, charge_nurse, prescriber, pharmacist, admin) -> Morning:
     )
 
 
-def add(morning: Morning, **given) -> Vial:
-    return visits.vial(morning.fresh(), nurse=morning.nurse, at=NINE, **given)
+def add(morning: Morning, *, after: float = 0, **given) -> Vial:
+    at = NINE + timedelta(minutes=after)
+    return visits.vial(morning.fresh(), nurse=morning.nurse, at=at, **given)
 
 
 def test_a_vial_knows_its_volume_from_the_product(morning):
@@ -52,6 +52,23 @@ def test_an_expired_vial_is_refused(morning):
 def test_another_product_is_refused(morning):
     with pytest.raises(Refused, match="The order is for Privigen"):
         add(morning, product_key="octagam_10")
+
+
+def test_a_running_visit_takes_vials_of_what_it_was_started_with(morning, prescriber):
+    """A new draft of the order changes nothing at the chair."""
+    morning.started()
+    orders.change_order(
+        order=morning.order,
+        choices=choices(
+            product="octagam_10", reason="supply", change_note="another product"
+        ),
+        by=morning.by(prescriber, after=20),
+    )
+
+    assert add(morning, serial="B1", after=25)
+    with pytest.raises(Refused, match="The order is for Privigen"):
+        add(morning, product_key="octagam_10", serial="B2", after=26)
+    assert prepare(morning.fresh(), at=NINE).version.product_key == "privigen_10"
 
 
 def test_a_serial_is_used_once_in_the_clinic(morning):
