@@ -387,8 +387,8 @@ def person_of(patient: Patient, *, clinic: Clinic, at: datetime) -> Person:
         sessions=list(
             InfusionSession.objects.of(clinic)
             .filter(patient=patient)
-            .select_related("chair", "nurse", "order__current")
-            .defer("order__current__plan")
+            .with_order_version()
+            .select_related("chair", "nurse")
         ),
     )
 

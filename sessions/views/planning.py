@@ -45,8 +45,8 @@ def today(request: ClinicRequest) -> HttpResponse:
     visits = (
         InfusionSession.objects.of(request.clinic)
         .filter(scheduled_at__gte=begins, scheduled_at__lt=ends, entered_in_error=False)
-        .select_related("patient", "chair", "nurse", "order__current", "clinic")
-        .defer("order__current__plan")
+        .with_order_version()
+        .select_related("patient", "chair", "nurse", "clinic")
         .order_by("scheduled_at", "id")
     )
     context = {

@@ -1,5 +1,6 @@
 """Planning, today's list, check-in, moving, cancelling, taking over."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,8 +8,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sessions.models import InfusionSession, Stage
-from sessions.services import infusions, planning
+from sessions.services import infusions, orders, planning
 from tests.factories import visits
+from tests.factories.orders import choices
 from tests.factories.visits import Morning
 
 
@@ -34,6 +36,29 @@ def planned(morning) -> InfusionSession:
 
 def text(response) -> str:
     return response.content.decode()
+
+
+def test_a_visit_is_listed_with_what_it_was_started_with(sign_in, morning):
+    """The order was changed to another product since."""
+    morning.started()
+    orders.change_order(
+        order=morning.order,
+        choices=choices(
+            product="octagam_10",
+            reason="supply",
+            change_note="another product",
+            expires_on=timezone.now().date() + timedelta(days=90),
+        ),
+        by=morning.by(morning.prescriber, after=1),
+    )
+    http = sign_in(morning.nurse)
+
+    listed = text(http.get(reverse("infusion-today")))
+    known = text(http.get(reverse("patient-detail", args=[morning.patient.pk])))
+
+    assert "Privigen 10%, 30 g" in listed
+    assert "Octagam" not in listed
+    assert re.search(r"Infusing, chair [^<]*, Privigen 10%", known)
 
 
 class TestPlan:
