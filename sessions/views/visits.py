@@ -5,20 +5,17 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext as _
 
 from sessions.access import ClinicRequest
 from sessions.forms.base import ClinicForm
 from sessions.models import (
     Allergy,
     InfusionSession,
-    Order,
     Presence,
     RiskFactor,
     User,
     Weight,
 )
-from sessions.rules.quantities import plain
 
 
 def banner_of(
@@ -28,7 +25,7 @@ def banner_of(
     weight: Weight | None = None,
 ) -> dict[str, Any]:
     """Context of the banner of a visit; what is not given is read."""
-    patient = session.patient
+    patient, version = session.patient, session.order_version
     if allergies is None:
         allergies = Allergy.objects.filter(patient=patient).current()
     if weight is None:
@@ -38,22 +35,9 @@ def banner_of(
         "chair": session.chair.name if session.chair else "",
         "allergies": list(allergies),
         "weight": weight,
-        "order": order_words(session.order),
+        "order": version.words if version else "",
         "nurse": session.nurse,
     }
-
-
-def order_words(order: Order) -> str:
-    """`Privigen 10 % · 30 g = 300 mL · v3`."""
-    version = order.current
-    if version is None:
-        return ""
-    return _("{product_name} · {given_g} g = {volume_ml} mL · v{number}").format(
-        product_name=version.product_name,
-        given_g=plain(version.given_g),
-        volume_ml=plain(version.volume_ml),
-        number=version.number,
-    )
 
 
 def risk_words(factors: Iterable[RiskFactor], labels: dict[str, str]) -> str:
