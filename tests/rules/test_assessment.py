@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -612,6 +613,16 @@ def test_a_finding_carries_its_values_limit_and_source():
 )
 def test_the_value_that_scores_three_is_called_by_its_name(now, before, words):
     assert words in {each.because for each in judge(now, before).findings}
+
+
+def test_a_score_says_when_it_was_taken_and_since_when_it_rose():
+    nine, ten = (datetime(2026, 3, 2, hour, tzinfo=UTC) for hour in (9, 10))
+
+    found = judge({"systolic_mmhg": 104, "at": ten}, {"at": nine}).findings
+
+    (score,) = (each for each in found if each.rule == "N-01")
+    (value,) = score.values
+    assert (value.at, value.baseline_at) == (ten, nine)
 
 
 def test_the_reason_cites_protocol_and_rule():

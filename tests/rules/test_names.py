@@ -1,3 +1,6 @@
+"""Names that are easily confused, and words that may be a birth date."""
+
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -32,6 +35,12 @@ def test_folding_takes_away_case_accents_and_marks(text, expected):
         ("berg", "bergmann", NEAR + 1),
         ("abc", "xyz", NEAR + 1),
         ("", "ab", 2),
+        ("abcd", "abxy", 2),
+        ("abcde", "abxyz", NEAR + 1),
+        ("ab", "abcd", 2),
+        ("ab", "abcde", NEAR + 1),
+        ("abc", "cab", 2),
+        ("marta", "matra", 1),
         ("same", "same", 0),
     ],
 )
@@ -56,6 +65,10 @@ def test_slips_of_a_key_are_counted(one, other, expected):
         ("Jansen", "Luise Maria", date(1980, 1, 1), ""),
         ("Johansson", "Maria", date(1980, 1, 1), ""),
         ("Janssens", "Marieke", date(1980, 1, 1), ""),
+        ("Janssens", "Mario", date(1980, 1, 1), ""),
+        ("Janssens", "Maria", date(1980, 1, 1), "almost the same name"),
+        ("Jansen", "Mario", date(1980, 1, 1), "almost the same name"),
+        ("Jensen", "Mario", date(1980, 1, 1), "almost the same name"),
     ],
 )
 def test_similar_names_are_named_with_the_reason(family, given, born, expected):
@@ -71,6 +84,26 @@ def test_two_letter_names_two_slips_apart_are_not_similar():
     other = Named(family_name="Xu", given_names="Wei", birth_date=date(1990, 1, 1))
 
     assert similar(one, other) == ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        ("Li", "Xu", ""),
+        ("Li", "Lu", "almost the same name"),
+        ("Lin", "Lux", ""),
+        ("Lin", "Lina", "almost the same name"),
+        ("Lina", "Luxa", "almost the same name"),
+    ],
+)
+def test_a_short_name_may_differ_by_one_slip_only(one, other, words):
+    for one_name, other_name in (
+        ({"family_name": one, "given_names": "Wei"}, {"family_name": other}),
+        ({"family_name": "Wei", "given_names": one}, {"given_names": other}),
+    ):
+        first = Named(**one_name, birth_date=BORN)
+        second = replace(first, **other_name, birth_date=date(1990, 1, 1))
+        assert similar(first, second) == words
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,16 @@ def test_bands_that_do_not_rise_are_refused_by_their_key():
     )
 
 
+def test_a_part_without_a_band_is_refused_by_its_key():
+    document = default_document()
+    document["monitoring"]["news2"]["bands"]["pulse"]["bands"] = []
+
+    with pytest.raises(DocumentError) as refused:
+        Policy.from_document(document, code="2026", version=1)
+
+    assert str(refused.value) == "monitoring.news2.bands.pulse.bands: holds no band"
+
+
 def test_an_unknown_key_of_the_last_band_is_refused():
     document = default_document()
     document["monitoring"]["news2"]["bands"]["pulse"]["bands"][-1]["above"] = "1"

@@ -96,6 +96,18 @@ def test_at_the_first_rung_a_reduction_is_a_pause():
     assert call.priority is Priority.MEDIUM
 
 
+def test_without_a_rate_a_pause_names_no_restart():
+    call = recommend(
+        [finding(Action.PAUSE, restarts=True)],
+        None,
+        phase=Phase.INFUSING,
+        protocol="Protocol 2026-1",
+        restart=RESTART,
+    )
+
+    assert (call.action, call.restart_ml_per_h) == (Action.PAUSE, None)
+
+
 def test_a_rate_between_rungs_is_reduced_to_the_rung_below_it():
     between = replace(at_step(3), present_ml_per_h=Decimal(50))
 

@@ -8,10 +8,13 @@ import pytest
 
 from sessions.catalogue.default_protocol import default_policy
 from sessions.catalogue.gate import gate_catalogue
+from sessions.rules.documents import Fields
 from sessions.rules.screening import (
     GateCatalogue,
     GateFacts,
     PremedicationFact,
+    Question,
+    RiskFactor,
     VialFact,
     gate,
 )
@@ -265,6 +268,25 @@ def test_every_finding_says_its_rule_source_and_what_clears_it():
         assert finding.rule.startswith("G-")
         assert finding.source.text
         assert finding.clears
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        (RiskFactor, {"key": "k", "label": "l", "changes": "c", "source": "a"}),
+        (
+            Question,
+            {"rule": "G-99", "key": "k", "text": "t", "calls_for": "c"}
+            | {"clears": "c", "source": "a"},
+        ),
+    ],
+)
+def test_a_gate_that_is_neither_hard_nor_a_warning_is_refused(kind, row):
+    with pytest.raises(DocumentError) as told:
+        kind.read(Fields("row", row | {"gate": "soft"}))
+
+    assert str(told.value) == "row.gate: is not hard or warning"
+    assert kind.read(Fields("row", row | {"gate": "warning"})).gate == "warning"
 
 
 def test_a_check_without_its_sum_is_refused():

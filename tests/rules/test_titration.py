@@ -299,6 +299,16 @@ def test_the_clinics_cap_is_shown_as_policy_and_the_labels_as_label():
     assert octagam.text == "label: patients at risk"
 
 
+def test_after_an_earlier_reaction_the_labels_own_limit_holds():
+    limit = plan_of("flebogamma_dif_10", "itp", prior_reaction=True).ceiling.limit
+
+    assert (limit.kind, limit.text, limit.from_policy) == (
+        *("risk_cap", "label: after an earlier reaction"),
+        False,
+    )
+    assert limit.ml_per_kg_h == d("2.4")
+
+
 def test_an_order_sets_figure_for_patients_at_risk_is_policy_not_label():
     """The figure for Gammagard is a hospital's order set: the label gives none."""
     limit = plan_of("gammagard_liquid_10", "pi", at_risk=True).ceiling.limit
@@ -464,6 +474,14 @@ def test_a_plan_warns(key, indication_key, options, code):
     assert code in found
     assert not found[code].hard
     assert found[code].source.text
+
+
+def test_the_warning_of_an_unverified_rate_names_the_source_that_is_not():
+    made = plan_of("yimmugo_10", "pi")
+
+    (warning,) = (each for each in made.warnings if each.code == "unverified_rate")
+    assert warning.source.verified is False
+    assert warning.text == "A rate of this plan is not verified against the label."
 
 
 @pytest.mark.parametrize(
