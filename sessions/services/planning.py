@@ -1,6 +1,6 @@
 """Planning: the visits of an order's course on their days, and moved to others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
@@ -64,7 +64,7 @@ def plan_sessions(
     chair: Chair | None = None,
     nurse: User | None = None,
 ) -> list[InfusionSession]:
-    """Plan visits of an order's course; cycle and day follow from what was planned.
+    """Plan visits of an order's course, on the cycles and days that it still lacks.
 
     Refused when the order is not active, when the course holds no more visits, when a
     day lies after the order's last day, or when two visits fall on one day.
@@ -97,15 +97,28 @@ def plan_sessions(
                 chair=chair,
                 nurse=nurse,
                 scheduled_at=moment,
-                cycle=number // version.days + 1,
-                day=number % version.days + 1,
+                cycle=cycle,
+                day=day,
                 created_at=by.at,
                 created_by=by.user,
             )
-            for number, moment in enumerate(sorted(dates), start=len(planned))
+            for moment, (cycle, day) in zip(
+                sorted(dates), _free_places(version, planned), strict=False
+            )
         ]
         done.on(made[0], order=order.pk, visits=[row.pk for row in made])
     return made
+
+
+def _free_places(
+    version: OrderVersion, planned: Sequence[InfusionSession]
+) -> Iterator[tuple[int, int]]:
+    """Cycle and day of each visit that a course still lacks, in their order."""
+    taken = {(row.cycle, row.day) for row in planned}
+    for cycle in range(1, version.cycles + 1):
+        for day in range(1, version.days + 1):
+            if (cycle, day) not in taken:
+                yield cycle, day
 
 
 def live_visits(order: Order):

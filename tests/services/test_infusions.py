@@ -86,6 +86,22 @@ class TestPlanning:
 
         assert [(row.cycle, row.day) for row in made] == [(1, 2), (2, 1), (2, 2)]
 
+    def test_a_cancelled_visit_leaves_its_place_in_the_course(
+        self, morning, charge_nurse
+    ):
+        later = [NINE + timedelta(days=d) for d in (1, 2, 3)]
+        by = morning.by(charge_nurse)
+        planned = planning.plan_sessions(order=morning.order, dates=later, by=by)
+        infusions.cancel(session=planned[0], reason="fever", by=by)
+
+        again = planning.plan_session(
+            order=morning.order, scheduled_at=NINE + timedelta(days=4), by=by
+        )
+
+        kept = [row.cycle for row in planning.live_visits(morning.order)]
+        assert again.cycle == 2
+        assert sorted(kept) == [1, 2, 3, 4]
+
     def test_no_more_visits_than_the_course_holds(self, morning, charge_nurse):
         dates = [NINE + timedelta(days=d) for d in range(1, 8)]
 
