@@ -152,20 +152,27 @@ def _refuse_dates(
         )
     for moment in dates:
         day = moment.astimezone(zone).date()
-        if day > version.expires_on:
-            raise Refused(
-                "{day} lies after the order's last day, {expires_on}.",
-                day=partial(day_words, day),
-                expires_on=partial(day_words, version.expires_on),
-                field="dates",
-            )
-        if day in taken:
-            raise Refused(
-                "A visit of this course is planned on {day} already.",
-                day=partial(day_words, day),
-                field="dates",
-            )
+        _refuse_day(version, day, taken, field="dates")
         taken.add(day)
+
+
+def _refuse_day(
+    version: OrderVersion, day: date, taken: set[date], *, field: str
+) -> None:
+    """Refuse a day after the order's last one, or that has a visit of the course."""
+    if day > version.expires_on:
+        raise Refused(
+            "{day} lies after the order's last day, {expires_on}.",
+            day=partial(day_words, day),
+            expires_on=partial(day_words, version.expires_on),
+            field=field,
+        )
+    if day in taken:
+        raise Refused(
+            "A visit of this course is planned on {day} already.",
+            day=partial(day_words, day),
+            field=field,
+        )
 
 
 def allocate(
@@ -177,11 +184,20 @@ def allocate(
     by: Actor,
     seen_version: int | None = None,
 ) -> InfusionSession:
-    """Move a planned visit to another time, chair or nurse."""
+    """Move a planned visit to another time, chair or nurse.
+
+    A day that the course could not be planned on is refused here too.
+    """
     with act("infusion.allocate", by=by, patient=session.patient) as done:
         header = locked(session, seen_version, by=by)
         if header.stage != Stage.PLANNED:
             raise Refused("Only a planned visit can be moved.")
+        clinic, version = header.clinic, header.order.current
+        day = clinic.day_of(scheduled_at)
+        if version is not None and day != clinic.day_of(header.scheduled_at):
+            others = live_visits(header.order).exclude(pk=header.pk)
+            taken = {clinic.day_of(row.scheduled_at) for row in others}
+            _refuse_day(version, day, taken, field="day")
         before = [header.scheduled_at, header.chair_id, header.nurse_id]
         header.scheduled_at, header.chair, header.nurse = scheduled_at, chair, nurse
         save_header(header, "scheduled_at", "chair", "nurse")

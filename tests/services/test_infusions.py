@@ -126,6 +126,24 @@ class TestPlanning:
                 by=morning.by(charge_nurse),
             )
 
+    @pytest.mark.parametrize(("days", "words"), [(0, "already"), (201, "last day")])
+    def test_a_visit_moves_to_no_day_it_could_not_be_planned_on(
+        self, morning, charge_nurse, days, words
+    ):
+        by = morning.by(charge_nurse)
+        visit = planning.plan_session(
+            order=morning.order, scheduled_at=NINE + timedelta(days=1), by=by
+        )
+
+        with pytest.raises(Refused, match=words):
+            planning.allocate(
+                session=visit,
+                scheduled_at=NINE + timedelta(days=days, hours=3),
+                chair=None,
+                nurse=None,
+                by=by,
+            )
+
     def test_an_order_on_hold_plans_nothing(self, morning, charge_nurse, prescriber):
         orders.hold_order(
             order=morning.order, reason="fever", by=morning.by(prescriber)
