@@ -8,14 +8,14 @@ from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from sessions import charts
 from sessions.charts import SessionChart
 from sessions.middleware import SECOND_FACTOR
 from sessions.models import Clinic, InfusionSession, Order, Patient, User
 from sessions.pace import Pace
-from sessions.services import staff
+from sessions.services import staff, walls
 from sessions.services.acts import Actor
 from sessions.views import refusals
 
@@ -53,10 +53,13 @@ class StaffBackend(BaseBackend):
         )
 
 
-def access(permission: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable:
+def access(
+    permission: str, *, methods: tuple[str, ...] = ("GET",), on_walls: bool = False
+) -> Callable:
     """Mark a view with the permission it needs and the methods it takes.
 
-    A view without this mark answers 404 (`sessions.middleware.DenyByDefault`).
+    A view without this mark answers 404 (`sessions.middleware.DenyByDefault`). One that
+    is `on_walls` also answers a wall screen, with nobody signed in and nobody named.
     """
 
     def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -68,7 +71,10 @@ def access(permission: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable:
                 return HttpResponseNotAllowed(allowed)
             if permission != PUBLIC:
                 if not request.user.is_authenticated:
-                    return refusals.sign_in_first(request)
+                    clinic = walls.clinic_of(wall_key(request)) if on_walls else None
+                    if clinic is None:
+                        return refusals.sign_in_first(request)
+                    return _for_wall(clinic, view, request, *args, **kwargs)
                 request.clinic = request.user.clinic
                 refusal = _too_fast(request, permission) or _what_stands_before(
                     request, permission
@@ -82,6 +88,23 @@ def access(permission: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable:
         return guarded
 
     return decorate
+
+
+def wall_cookie() -> str:
+    """The name of a wall screen's cookie; with HTTPS bound to this host alone."""
+    return "__Host-wall" if settings.HTTPS else "wall"
+
+
+def wall_key(request: HttpRequest) -> str:
+    """The key of the browser, if it is a wall screen; no longer than one is."""
+    return request.COOKIES.get(wall_cookie(), "")[:64]
+
+
+def _for_wall(clinic: Clinic, view: Callable, request, *args, **kwargs) -> HttpResponse:
+    """A view in the clinic's own language and zone."""
+    request.clinic = clinic
+    with timezone.override(clinic.zone), translation.override(clinic.language):
+        return view(request, *args, **kwargs)
 
 
 _acts = Pace(lambda: settings.ACTS_PER_MINUTE)

@@ -34,6 +34,7 @@ from sessions.views import (
     vials,
     violations,
     vitals,
+    walls,
 )
 
 urlpatterns = [
@@ -80,6 +81,8 @@ urlpatterns = [
     path("settings/", clinics.settings, name="settings"),
     path("settings/chairs/", clinics.chairs, name="chairs"),
     path("settings/chairs/<int:pk>/", clinics.chair, name="chair-change"),
+    path("settings/walls/", walls.show, name="walls"),
+    path("settings/walls/<int:pk>/end/", walls.end, name="wall-end"),
     # reports
     path("reports/", reports.index, name="reports"),
     path("reports/<slug:key>/", reports.show, name="report"),

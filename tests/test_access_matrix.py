@@ -44,8 +44,10 @@ from sessions.models import (
     RiskFactor,
     User,
     Vial,
+    WallScreen,
 )
 from sessions.services.reactions import record_reaction
+from sessions.services.sign_ins import hashed
 from sessions.services.vitals import record_vitals
 from sessions.urls import urlpatterns
 from tests.conftest import make_user
@@ -221,6 +223,13 @@ def visit_with_everything(
         "protocol": session.order.current.protocol_version_id,
         "user": nurse.pk,
         "chair": Chair.objects.get(clinic=clinic, name=chair).pk,
+        "wall": WallScreen.objects.create(
+            clinic=clinic,
+            name="corridor",
+            key_hash=hashed(f"{word}{chair}"),
+            opened_at=at,
+            opened_by=nurse,
+        ).pk,
         "weight": session.order.current.weight_id,
         "height": Height.objects.create(
             height_cm=Decimal(168), as_typed=f"168 {word}", **about

@@ -234,3 +234,13 @@ class ChairForm(ClinicForm):
 
 class ChangeChairForm(ChairForm):
     active = forms.BooleanField(required=False, label=_lazy("In use"))
+
+
+class WallForm(ClinicForm):
+    """What a wall screen is called, so that the right one is ended."""
+
+    name = PlainText(
+        max_length=40,
+        label=_lazy("Where it hangs"),
+        help_text=_lazy("Corridor, or nurses' station."),
+    )

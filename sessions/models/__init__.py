@@ -8,6 +8,7 @@ from sessions.models.clinics import (
     Clinic,
     LabelRegion,
     TemperatureUnit,
+    WallScreen,
 )
 from sessions.models.flags import (
     Flag,
@@ -169,6 +170,7 @@ __all__ = [
     "Violation",
     "VitalSigns",
     "VitalsPurpose",
+    "WallScreen",
     "WarningReason",
     "Weight",
     "WrongTries",

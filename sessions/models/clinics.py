@@ -107,3 +107,24 @@ class Chair(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class WallScreen(models.Model):
+    """A browser that shows the wall without anybody signed in, until an admin ends it.
+
+    `key_hash` is SHA-256 of the key in that browser's cookie: who reads this table
+    cannot make a wall of another browser.
+    """
+
+    clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="wall_screens")
+    name = Text(max_length=40)
+    key_hash = Text(max_length=64, unique=True)
+    opened_at = models.DateTimeField()
+    opened_by = models.ForeignKey("infusions.User", models.PROTECT, related_name="+")
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["opened_at", "pk"]
+
+    def __str__(self) -> str:
+        return self.name

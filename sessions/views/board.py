@@ -21,16 +21,20 @@ def show(request: ClinicRequest) -> HttpResponse:
     return _draw(request, "board/board.html")
 
 
-@access("view_board")
+@access("view_board", on_walls=True)
 def wall(request: ClinicRequest) -> HttpResponse:
-    """For a screen everybody in the room can read: no names at all."""
+    """For a screen everybody in the room can read: no patient's name at all.
+
+    Where nobody is signed in (a wall screen), no initials and no nurse's name either.
+    """
     return _draw(request, "board/wall.html")
 
 
-@access("view_board")
+@access("view_board", on_walls=True)
 def live(request: ClinicRequest) -> HttpResponse:
     """The polled region: 204 while nothing moved, so that nothing is swapped."""
-    part = "board/_wall.html" if "wall" in request.GET else "board/_board.html"
+    walled = "wall" in request.GET or not request.user.is_authenticated
+    part = "board/_wall.html" if walled else "board/_board.html"
     seats = board.seats_of(request.clinic, at=timezone.now())
     if request.GET.get("token") == seats.token:
         return HttpResponse(status=204)
@@ -45,11 +49,17 @@ def _draw(
 ) -> HttpResponse:
     seats = seats or board.seats_of(request.clinic, at=timezone.now())
     context = {
+        "clinic": request.clinic,
         "board": board.board_of(seats),
         "token": seats.token,
-        "may_open": request.user.may("view_patient"),
-        "taker": request.user.pk if request.user.may("chart") else None,
         "new_key": new_key,
         "now": seats.at,
     }
+    if request.user.is_authenticated:
+        context |= {
+            "names_nurses": True,
+            "initials": request.clinic.wall_initials,
+            "may_open": request.user.may("view_patient"),
+            "taker": request.user.pk if request.user.may("chart") else None,
+        }
     return render(request, template, context)
