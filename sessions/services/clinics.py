@@ -104,6 +104,7 @@ def change_clinic(
 
 
 def add_chair(*, clinic: Clinic, name: str, by: Actor) -> Chair:
+    """Add a chair after the last one; its name is free in the clinic."""
     with act("clinic.chair-add", by=by) as done:
         clinic = Clinic.objects.select_for_update().get(pk=clinic.pk)
         _name_is_free(clinic, name)

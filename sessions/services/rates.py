@@ -228,11 +228,7 @@ def append_reduce(
 ) -> RateChange:
     """Append a reduction to a lower rung."""
     _must_run(chart)
-    lower = {
-        rung.pump_ml_per_h
-        for rung in chart.rungs
-        if rung.pump_ml_per_h < chart.rate_ml_per_h
-    }
+    lower = {rung.pump_ml_per_h for rung in lower_rungs(chart)}
     if not lower:
         raise Refused("There is no lower step: pause instead.")
     if to_ml_per_h not in lower:

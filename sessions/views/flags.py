@@ -14,6 +14,7 @@ from sessions.views.screens import answer_act
 
 @access("chart", methods=("POST",))
 def answer(request, pk, flag):
+    """Answer a flag by an act, which is recorded with it (F4)."""
     return _act(
         request,
         pk,
@@ -33,6 +34,7 @@ def answer(request, pk, flag):
 
 @access("chart", methods=("POST",))
 def override(request, pk, flag):
+    """Keep the rate against a flag, with a coded reason."""
     return _act(
         request,
         pk,
@@ -53,6 +55,7 @@ def override(request, pk, flag):
 
 @access("chart", methods=("POST",))
 def call(request, pk, flag):
+    """Write down who was called about a flag."""
     return _act(
         request,
         pk,

@@ -70,6 +70,7 @@ ALSO_CHANGES = {"weight": ("pump", "order"), "start": ("pump",)}
 
 @access("view_patient")
 def show(request: ClinicRequest, pk: int) -> HttpResponse:
+    """The page of Start, or the page that a visit of another stage has."""
     session = session_in_reach(request, pk)
     if session.stage == Stage.PLANNED and request.user.may("chart"):
         return redirect("infusion-check-in", pk)
@@ -81,6 +82,7 @@ def show(request: ClinicRequest, pk: int) -> HttpResponse:
 
 @access("chart", methods=("POST",))
 def identity(request: ClinicRequest, pk: int) -> HttpResponse:
+    """Initials and birth year, typed from the wristband (A2)."""
     session = session_in_reach(request, pk)
     form = IdentityForm(request.POST, **_options(request, "identity"))
     return _act(
@@ -99,6 +101,7 @@ def identity(request: ClinicRequest, pk: int) -> HttpResponse:
 
 @access("chart", methods=("POST",))
 def weigh(request: ClinicRequest, pk: int) -> HttpResponse:
+    """A weight measured now; the patient's row, with which the visit goes on."""
     session = session_in_reach(request, pk)
     form = _weight_form(request, session, request.POST)
 
@@ -117,6 +120,7 @@ def _assess(request: ClinicRequest, session: InfusionSession) -> None:
 
 @access("chart", methods=("POST",))
 def confirm_weight(request: ClinicRequest, pk: int) -> HttpResponse:
+    """The last weight on record holds today, said in one tap (H2)."""
     session = session_in_reach(request, pk)
     form = TapForm(request.POST, **_options(request, "keep"))
     status = save(
@@ -128,6 +132,7 @@ def confirm_weight(request: ClinicRequest, pk: int) -> HttpResponse:
 
 @access("chart", methods=("POST",))
 def checks(request: ClinicRequest, pk: int) -> HttpResponse:
+    """What the patient answered and the nurse saw; a second time corrects it."""
     session = session_in_reach(request, pk)
     form = _checks_form(request, session, request.POST)
     return _act(
@@ -146,6 +151,7 @@ def checks(request: ClinicRequest, pk: int) -> HttpResponse:
 
 @access("chart", methods=("POST",))
 def line(request: ClinicRequest, pk: int) -> HttpResponse:
+    """The intravenous line, or its site looked at again."""
     session = session_in_reach(request, pk)
     form = LineForm(request.POST, **_options(request, "line"))
     return _act(
@@ -166,6 +172,7 @@ def line(request: ClinicRequest, pk: int) -> HttpResponse:
 
 @access("chart", methods=("POST",))
 def baseline(request: ClinicRequest, pk: int) -> HttpResponse:
+    """The set that every later one is compared with."""
     session = session_in_reach(request, pk)
     prepared = preparation.prepare(session, at=timezone.now())
     form = _baseline_form(request, prepared, request.POST)
@@ -185,6 +192,7 @@ def baseline(request: ClinicRequest, pk: int) -> HttpResponse:
 
 @access("chart", methods=("POST",))
 def pass_warnings(request: ClinicRequest, pk: int) -> HttpResponse:
+    """Go on in spite of the ticked warnings, for one coded reason (C3)."""
     session = session_in_reach(request, pk)
     prepared = preparation.prepare(session, at=timezone.now())
     form = _warnings_form(request, prepared, request.POST)
@@ -205,6 +213,7 @@ def pass_warnings(request: ClinicRequest, pk: int) -> HttpResponse:
 
 @access("override_hard_stop", methods=("POST",))
 def override(request: ClinicRequest, pk: int) -> HttpResponse:
+    """A prescriber overrides one hard stop, with the password (C3)."""
     session = session_in_reach(request, pk)
     form = OverrideForm(request.POST, **_options(request, "override"))
     return _act(
@@ -225,6 +234,7 @@ def override(request: ClinicRequest, pk: int) -> HttpResponse:
 
 @access("chart", methods=("POST",))
 def start(request: ClinicRequest, pk: int) -> HttpResponse:
+    """Begin the infusion: the pump's rate and limit are read back (D1)."""
     session = session_in_reach(request, pk)
     form = StartForm(request.POST, **_options(request, "start"))
     status = save(
@@ -478,6 +488,7 @@ def _checks_form(request: ClinicRequest, session: InfusionSession, data) -> Chec
 
 
 def vial_form(request: ClinicRequest, data) -> VialForm:
+    """The form of one vial, which knows the packs this clinic has recorded."""
     clinic = request.clinic
     return VialForm(
         data,

@@ -35,6 +35,7 @@ def draft(request, pk):
 
 @access("chart", methods=("POST",))
 def record(request, pk):
+    """Save a reaction with its act and its medicines, all in one."""
     session = session_in_reach(request, pk)
     chart = charts_of([session], at=timezone.now())[0]
     form, context = _draft(request, chart)
@@ -78,6 +79,7 @@ def record(request, pk):
 
 @access("chart", methods=("POST",))
 def outcome(request, pk, reaction):
+    """How a reaction went on; nothing is assumed (G3)."""
     session = session_in_reach(request, pk)
     get_object_or_404(Reaction, pk=reaction, session=session)
     form = OutcomeForm(request.POST, clinic=request.clinic, at=timezone.now())

@@ -210,15 +210,13 @@ def _prove(request, user: User, kind: str, check, answer: str) -> str:
         raise
     if check(request, user, answer):
         return kind
-    _refused(request, user.username, _("second step: {kind}").format(kind=kind))
+    _refused(request, user.username, f"second step: {kind}")
     return ""
 
 
 def _second_step_done(request, user: User, proof: str):
     wanted = request.session[PENDING]["next"]
-    enter(
-        request, user, proof=_("password and {proof}").format(proof=proof), proved=True
-    )
+    enter(request, user, proof=f"password and {proof}", proved=True)
     if proof == "recovery":
         left = factors.codes_left(user)
         messages.warning(
