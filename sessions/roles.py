@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from sessions.rules.language import phrase
 
 PERMISSIONS = {
-    "view_board": _lazy("See the board and the sessions of the clinic"),
+    "view_board": _lazy("See the board and the visits of the clinic"),
     "view_patient": _lazy("See patients"),
     "edit_patient": _lazy(
         "Register patients; record weights, labs, allergies, risk factors"
@@ -19,8 +19,8 @@ PERMISSIONS = {
     "sign_order": _lazy("Sign orders as prescriber"),
     "telephone_order": _lazy("Take a telephone order with read-back"),
     "verify_order": _lazy("Verify orders as pharmacist"),
-    "chart": _lazy("Run sessions: checks, vitals, rates, reactions, flags, discharge"),
-    "allocate": _lazy("Plan sessions, allocate chairs and nurses"),
+    "chart": _lazy("Run visits: checks, vitals, rates, reactions, flags, discharge"),
+    "allocate": _lazy("Plan visits, allocate chairs and nurses"),
     "override_hard_stop": _lazy("Override a hard stop or a ceiling, signed"),
     "view_catalogue": _lazy("See products, indications and the protocol"),
     "draft_protocol": _lazy("Draft protocol versions"),

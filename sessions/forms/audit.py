@@ -12,7 +12,7 @@ from sessions.models import AuditEntry, Clinic, User
 
 OBJECTS = (
     ("", _lazy("Anything")),
-    ("infusionsession", _lazy("Session")),
+    ("infusionsession", _lazy("Visit")),
     ("order", _lazy("Order")),
     ("orderversion", _lazy("Order version")),
     ("patient", _lazy("Patient")),

@@ -230,6 +230,14 @@ def due_clock(value: datetime | None, now: datetime) -> str:
 
 
 @register.filter
+def since_min(value: datetime | None, now: datetime) -> str:
+    """Whole minutes since a moment, as clinic.js counts on: `0`, then `1`."""
+    if value is None or value == "":
+        return MISSING
+    return str(max(0, math.floor((now - value).total_seconds() / 60)))
+
+
+@register.filter
 def since_clock(value: datetime | None, now: datetime) -> str:
     """Minutes and seconds since a moment: `0:24`."""
     if value is None or value == "":

@@ -248,3 +248,11 @@ def test_a_set_that_is_not_whole_says_why_in_words(code, typed, words):
     row = SimpleNamespace(partial_reason=code, partial_text=typed)
 
     assert clinic.partial_words(row) == words
+
+
+def test_minutes_since_a_moment_are_counted_as_the_page_counts_on():
+    counted = [clinic.since_min(NINE - timedelta(seconds=s), NINE) for s in (0, 59, 60)]
+
+    assert counted == ["0", "0", "1"]
+    assert clinic.since_min(NINE, NINE - timedelta(minutes=2)) == "0"
+    assert clinic.since_min(None, NINE) == "–"

@@ -180,7 +180,7 @@ def test_signed_out_the_board_asks_to_sign_in(client, running):
 def test_an_empty_day_is_said_in_words(clinic, nurse, sign_in):
     Chair.objects.filter(clinic=clinic).update(active=False)
 
-    assert "No session today." in text(sign_in(nurse))
+    assert "No visit today." in text(sign_in(nurse))
 
 
 def test_board_page_and_chart_show_one_and_the_same_rate(
