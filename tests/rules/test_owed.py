@@ -212,6 +212,15 @@ def test_a_pause_asks_more_often_and_voids_what_was_not_late_yet():
     ]
 
 
+@pytest.mark.parametrize(
+    ("paused", "rows"), [(12, []), (18, []), (20, []), (20.1, [("first", 15, MISSED)])]
+)
+def test_a_pause_voids_a_set_until_it_is_late_and_not_after(paused, rows):
+    changes = [(paused, "pause", "0")]
+
+    assert found(visit(-4, changes=changes), until=paused + 1) == rows
+
+
 def test_a_set_that_was_late_when_the_infusion_was_paused_is_missed():
     changes = [(81, "pause", "0")]
 

@@ -299,6 +299,27 @@ def test_the_clinics_cap_is_shown_as_policy_and_the_labels_as_label():
     assert octagam.text == "label: patients at risk"
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "words", "ml_per_kg_h"),
+    [
+        ("clinic_ml_per_kg_h", "3", "clinic's highest rate per kilogram", "3"),
+        ("clinic_ml_per_h", "180", "clinic's highest rate, 180 mL/h", "2.5"),
+    ],
+)
+def test_a_clinics_own_cap_is_called_the_clinics(setting, value, words, ml_per_kg_h):
+    policy = policy_with(**{f"ceiling__{setting}": value})
+
+    limit = plan_of("privigen_10", "pi", policy=policy).ceiling.limit
+
+    assert (limit.kind, limit.text, limit.source.text) == (
+        "clinic_cap",
+        words,
+        "a test",
+    )
+    assert limit.from_policy is True
+    assert limit.ml_per_kg_h == d(ml_per_kg_h)
+
+
 def test_after_an_earlier_reaction_the_labels_own_limit_holds():
     limit = plan_of("flebogamma_dif_10", "itp", prior_reaction=True).ceiling.limit
 

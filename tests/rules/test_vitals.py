@@ -35,6 +35,8 @@ IMPOSSIBLE, IMPLAUSIBLE, PLAUSIBLE = (
         ("systolic_mmhg", "220", "50", PLAUSIBLE),
         ("temperature_c", "98.6", "50", IMPOSSIBLE),
         ("pulse", "150", "0.5", PLAUSIBLE),
+        ("pulse", "210", "0.9", PLAUSIBLE),
+        ("pulse", "210", "1", IMPLAUSIBLE),
         ("pulse", "165", "15.9", PLAUSIBLE),
         ("pulse", "165", "16", IMPLAUSIBLE),
         ("respiratory_rate", "45", "0.5", PLAUSIBLE),
