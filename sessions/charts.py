@@ -130,10 +130,12 @@ class RaisedFlag:
 
     @property
     def verdict(self) -> FlagEvent | None:
-        """The recheck's result, when it came after the answer."""
+        """The recheck's result, if its set was not taken back since, or the close."""
         verdicts = (FlagEvent.Kind.SETTLED, FlagEvent.Kind.NOT_SETTLED)
         ended = [e for e in self.events if e.kind in (*verdicts, FlagEvent.Kind.CLOSED)]
-        return ended[-1] if ended else None
+        gone = {event.supersedes_id for event in ended}
+        kept = [e for e in ended if e.pk not in gone and not e.entered_in_error]
+        return kept[-1] if kept else None
 
     @property
     def recheck_at(self) -> datetime | None:

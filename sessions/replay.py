@@ -201,7 +201,7 @@ def _events(chart: SessionChart, moves: list[StageChange]) -> Iterator[Event]:
         look = {"state": f"flag-{flag.priority}", "icon": flag.priority}
         yield _event(flag, _("Flag: %(what)s") % {"what": flag.headline}, **look)
         for each in raised.events:
-            what = {"kind": each.get_kind_display(), "what": flag.headline}
+            what = {"kind": each.words, "what": flag.headline}
             yield _event(each, _("%(kind)s: %(what)s") % what)
     for seen in chart.reactions:
         words = _("Reaction: %(what)s") % {"what": seen.words}

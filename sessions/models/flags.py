@@ -4,12 +4,14 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.models.base import ClinicalQuerySet, ClinicalRow
 from sessions.models.fields import Choice, Count, Measure, Prose, Text
 from sessions.models.infusions import SessionRow
 from sessions.models.protocols import ProtocolVersion
+from sessions.rules.language import inside
 
 
 class FlagAction(models.TextChoices):
@@ -131,3 +133,11 @@ class FlagEvent(ClinicalRow):
                 violation_error_message=_lazy("An override needs a reason."),
             ),
         ]
+
+    @property
+    def words(self) -> str:
+        """What happened, as lists of a flag's events write it."""
+        kind = self.get_kind_display()
+        if self.entered_in_error:
+            return _("Taken back: {what}").format(what=inside(kind))
+        return kind

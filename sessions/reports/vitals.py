@@ -246,12 +246,16 @@ def _flag_spans(
             *("session_id", "pk", "rule", "session__start__protocol_version_id"),
             *("event_time", "priority", "recheck_minutes"),
             *("events__kind", "events__event_time", "events__recheck_at"),
+            *("events__entered_in_error", "events__superseded_by"),
         )
     )
     flags: dict[int, tuple[int, FlagSpan, list]] = {}
-    for session_id, pk, rule, version, *raised, kind, at, recheck_at in rows:
+    for session_id, pk, rule, version, *rest in rows:
+        *raised, kind, at, recheck_at, withdraws, newer = rest
         span = _raised(*raised, begins_ladder=_begins(policies.get(version), rule))
-        flags.setdefault(pk, (session_id, span, []))[2].append((kind, at, recheck_at))
+        events = flags.setdefault(pk, (session_id, span, []))[2]
+        if not withdraws and newer is None:
+            events.append((kind, at, recheck_at))
     spans: dict[int, list[FlagSpan]] = defaultdict(list)
     for session_id, span, events in flags.values():
         spans[session_id].append(_followed(span, events))

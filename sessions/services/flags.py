@@ -259,6 +259,33 @@ def close_corrected(
             _close(raised, reason, by)
 
 
+def take_back_verdicts(
+    chart: SessionChart, old: VitalSigns, reason: str, by: Actor
+) -> None:
+    """Take back the rechecks that a corrected or withdrawn set had decided.
+
+    The flag owes its recheck again until a set that counts has settled it (H21).
+    """
+    for raised in chart.flags:
+        verdict = raised.verdict
+        if verdict is None or verdict.vitals_id != old.pk:
+            continue
+        event = FlagEvent.objects.create(
+            flag=raised.flag,
+            kind=verdict.kind,
+            vitals=old,
+            reason_code="corrected",
+            reason_text=reason,
+            supersedes=verdict,
+            correction_reason=reason,
+            entered_in_error=True,
+            **by.stamp(),
+        )
+        event.by_name = by.user.name if by.user else ""
+        raised.events.append(event)
+    chart.derive()
+
+
 def close_series(chart: SessionChart, series: str, reason: str, by: Actor) -> None:
     """Close what a series raised, answered or not: its cause was taken back."""
     for raised in chart.flags:

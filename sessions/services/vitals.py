@@ -19,7 +19,11 @@ from sessions.models import (
 from sessions.services import rates
 from sessions.services.acts import Actor, Refused, Stale, act
 from sessions.services.assessments import judge_vitals, news2_document
-from sessions.services.flags import close_corrected, keep_judgement
+from sessions.services.flags import (
+    close_corrected,
+    keep_judgement,
+    take_back_verdicts,
+)
 from sessions.services.locks import locked_chart
 
 READING = (
@@ -138,6 +142,7 @@ def correct_vitals(
         row.save(force_insert=True)
         _put(chart, row, instead_of=old)
         close_corrected(chart, old, reason, by)
+        take_back_verdicts(chart, old, reason, by)
         kept = keep_judgement(chart, judgement, by=by, vitals=row)
         flag = kept.flag
         if was_baseline:
@@ -171,6 +176,7 @@ def withdraw_vitals(
         row.save(force_insert=True)
         _put(chart, row, instead_of=old)
         close_corrected(chart, old, reason, by)
+        take_back_verdicts(chart, old, reason, by)
         done.on(row, supersedes=old.pk)
     return row
 

@@ -10,7 +10,11 @@ from sessions.services import rates
 from sessions.services.acts import Refused, Stale
 from sessions.services.flags import answer_flag, call_for_flag, override_flag
 from sessions.services.rates import Reason
-from sessions.services.vitals import correct_vitals, record_vitals
+from sessions.services.vitals import (
+    correct_vitals,
+    record_vitals,
+    withdraw_vitals,
+)
 from tests.factories.infusions import NORMAL, by, make_running, minutes
 from tests.factories.rates import make_rate
 
@@ -244,6 +248,39 @@ def test_a_corrected_baseline_does_not_bring_back_what_settled(
     )
 
     assert saved.flag is None
+
+
+def test_a_recheck_that_is_taken_back_is_owed_again(fast, nurse, reduce_flag):
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+    quiet = save(fast, nurse, 121).vitals
+
+    withdraw_vitals(
+        session=fast,
+        vitals_id=quiet.pk,
+        reason="another patient's",
+        by=by(nurse, minutes(122)),
+    )
+
+    now = chart(fast, minutes(123))
+    assert [raised.flag for raised in now.rechecks] == [reduce_flag]
+    assert now.flags[0].events[-1].words == "Taken back: recheck: settled"
+    save(fast, nurse, 124)
+    assert not chart(fast, minutes(125)).rechecks
+
+
+def test_a_corrected_recheck_decides_anew(fast, nurse, reduce_flag):
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+    quiet = save(fast, nurse, 121).vitals
+
+    saved = correct_vitals(
+        session=fast,
+        vitals_id=quiet.pk,
+        reading=NORMAL | {"systolic_mmhg": 104},
+        reason="typed 128 for 104",
+        by=by(nurse, minutes(122)),
+    )
+
+    assert "Not settled at the recheck" in saved.flag.headline
 
 
 def test_before_its_time_the_recheck_only_notes_that_it_is_still_there(
