@@ -22,6 +22,7 @@ NEWCOMBE = [
 def test_the_wilson_interval_is_the_published_one(count, of, low, high):
     found = wilson(count, of)
 
+    assert (found.count, found.of, found.share) == (count, of, Fraction(count, of))
     assert rounded(Fraction(found.low), places=4) == Decimal(low)
     assert rounded(Fraction(found.high), places=4) == Decimal(high)
 

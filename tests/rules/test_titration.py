@@ -555,6 +555,11 @@ def test_what_cannot_be_ordered_has_no_plan(key):
     assert caught.value.field == "product"
 
 
+@pytest.mark.parametrize("kg", ["0.5", "350"])
+def test_the_least_and_the_most_weight_have_a_plan(kg):
+    assert plan_of("privigen_10", "pi", kg=kg).rungs
+
+
 @pytest.mark.parametrize("kg", ["0.4", "350.1"])
 def test_an_impossible_weight_has_no_plan(kg):
     with pytest.raises(DosingError) as caught:
