@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -25,8 +25,10 @@ from sessions.models import (
 )
 from sessions.rules.findings import Finding
 from sessions.rules.language import day_words, inside, say
+from sessions.rules.policy import Policy
 from sessions.rules.quantities import exact, plain, to_decimal
 from sessions.rules.screening import (
+    GateCatalogue,
     GateFacts,
     PremedicationFact,
     VialFact,
@@ -263,7 +265,7 @@ def _gate_holds(prepared: "Preparation") -> Iterable[Hold]:
         policy = (prepared.protocol or prepared.version.protocol_version).policy
         result = gate(
             gate_facts(prepared),
-            gate_catalogue(),
+            _under_policies(prepared, policy),
             policy.monitoring.lab_thresholds,
         )
     except Exception:
@@ -281,6 +283,29 @@ def _gate_holds(prepared: "Preparation") -> Iterable[Hold]:
         hold = _hold_of(prepared, finding)
         if hold is not None:
             yield hold
+
+
+def _under_policies(prepared: "Preparation", policy: Policy) -> GateCatalogue:
+    """The gate's checks, with the limits that a protocol of the clinic sets itself.
+
+    A changed weight is held against the protocol that the order was made under.
+    """
+    ordered = prepared.version.protocol_version.policy.dosing
+    own = {
+        "weight_missing": policy.dosing.weight.outer_limit_days,
+        "weight_changed": ordered.weight.change_percent,
+        "baseline_age": policy.monitoring.schedule.baseline_valid_minutes,
+    }
+    catalogue = gate_catalogue()
+    return replace(
+        catalogue,
+        checks=tuple(
+            replace(check, limit=own[check.key].value, source=own[check.key].source)
+            if check.key in own
+            else check
+            for check in catalogue.checks
+        ),
+    )
 
 
 SAID_ELSEWHERE = {

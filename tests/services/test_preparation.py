@@ -22,6 +22,7 @@ from sessions.services.acts import Refused
 from sessions.services.vitals import record_vitals
 from tests.conftest import NINE, PASSWORD
 from tests.factories import visits
+from tests.factories.protocols import actor, protocol_in_force, with_value
 from tests.factories.visits import Morning
 
 HARD, TO_DO, WARNING = gate.HARD, gate.TO_DO, gate.WARNING
@@ -482,6 +483,38 @@ def test_two_lots_are_a_warning(morning):
     pass_first_infusion(morning)
 
     held_by(morning, ("G-27", WARNING))
+
+
+@pytest.fixture
+def strict(cast, monkeypatch) -> Morning:
+    """A clinic whose own protocol is stricter than what is published."""
+    shipped = protocol_in_force(
+        cast["nurse"].clinic, author=cast["admin"], approver=cast["prescriber"]
+    )
+    document = with_value(
+        shipped, "dosing", "weight", "change_percent", "value", value="5"
+    )
+    schedule = document["monitoring"]["schedule"]
+    schedule["baseline_valid_minutes"]["value"] = "5"
+    own = protocols.draft_version(
+        protocol=shipped.protocol,
+        document=document,
+        note="Stricter",
+        based_on=shipped,
+        by=actor(cast["admin"]),
+    )
+    protocols.approve_version(version=own, by=actor(cast["prescriber"]))
+    monkeypatch.setattr(visits, "protocol_in_force", lambda *_, **_given: None)
+    return Morning.of(at=NINE, **cast)
+
+
+def test_the_clinics_own_limits_hold_the_start(strict):
+    strict.ready(weight_kg="75.6")
+
+    found = {hold.rule: hold for hold in strict.holds(after=6)}
+
+    assert sorted(found) == ["G-10", "G-35"]
+    assert found["G-35"].text == "Baseline is 6 minutes old, valid for 5"
 
 
 def test_a_rule_that_fails_holds_the_start_and_says_so(morning, monkeypatch):
