@@ -64,12 +64,6 @@ class ClinicalRow(Owned):
             )
         ]
 
-    @property
-    def late_minutes(self) -> int:
-        """Whole minutes between happening and entry; 0 if entered ahead of time."""
-        seconds = (self.recorded_at - self.event_time).total_seconds()
-        return max(0, int(seconds // 60))
-
     def is_late(self, limit_minutes: int) -> bool:
         """True for an entry written down later than the clinic's limit (I3)."""
         return (self.recorded_at - self.event_time).total_seconds() > limit_minutes * 60

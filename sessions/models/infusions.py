@@ -56,9 +56,6 @@ class InfusionQuerySet(ClinicalQuerySet):
     def planned(self) -> Self:
         return self.filter(stage=Stage.PLANNED, entered_in_error=False)
 
-    def finished(self) -> Self:
-        return self.filter(stage=Stage.DISCHARGED, entered_in_error=False)
-
     def with_order_version(self) -> Self:
         """Each with what it is given by, in the same query; no list shows the plans."""
         return self.select_related("order__current", "start__order_version").defer(

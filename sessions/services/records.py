@@ -64,7 +64,6 @@ class Record:
     passed: tuple[dict[str, Any], ...]
     overrides: tuple[GateOverride, ...]
     outcomes: dict[int, list[ReactionOutcome]]
-    minutes_paused: int
 
     @property
     def signed_at(self) -> datetime | None:
@@ -104,7 +103,6 @@ def record_of(session: InfusionSession, *, at: datetime) -> Record:
             and row.rule != "entered-in-error"
         ),
         outcomes=outcomes,
-        minutes_paused=paused,
     )
 
 
