@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from sessions.catalogue.products import products
 from sessions.models import Clinic, Flag, InfusionSession, Stage, Vial, VialEnd
+from sessions.rules.labels import Product
 from sessions.rules.language import day_words, inside
 from sessions.rules.quantities import exact, plain, to_decimal, volume_ml
 from sessions.services.acts import Actor, Refused, act
@@ -96,45 +97,13 @@ def add_vial(
     """
     with act("vial.add", by=by, patient=session.patient) as done:
         header = _locked(session, by)
-        version = header.order_version
         product = products()[product_key]
-        if product_key != version.product_key:
-            raise Refused(
-                "This is {brand}. The order is for {product_name}: set "
-                "this vial aside.",
-                brand=product.brand,
-                product_name=version.product_name,
-                field="product_key" if not gtin else "code",
-            )
-        if grams not in product.vials.grams:
-            raise Refused(
-                "{brand} has no vial of {grams} g.",
-                brand=product.brand,
-                grams=plain(grams),
-                field="grams",
-            )
+        _refuse_unfit(header, product, grams, gtin)
         _refuse_expired(header, expiry, by.at)
         _refuse_recalled(header, product_key, lot)
         _refuse_used(header, serial, gtin, product_key)
-        known = pack_of(header.clinic, gtin) if gtin else None
-        if known and known != (product_key, grams):
-            raise Refused(
-                "This pack was recorded before as {brand} {known} g. "
-                "Compare it with the label.",
-                brand=products()[known[0]].brand,
-                known=plain(known[1]),
-                field="grams",
-            )
         held_before = current_vials(header)
-        held = grams_of(held_before)
-        if header.stage != Stage.INFUSING and held >= version.given_g:
-            raise Refused(
-                "The vials already hold {held} g for {given_g} g. Take one "
-                "away first if this one replaces it.",
-                held=plain(held),
-                given_g=plain(version.given_g),
-                field="code",
-            )
+        _refuse_too_many(header, held_before)
         vial = Vial.objects.create(
             session=header,
             product_key=product_key,
@@ -281,6 +250,49 @@ def _locked(session: InfusionSession, by: Actor) -> InfusionSession:
         )
     refuse_backwards(header, by=by)
     return header
+
+
+def _refuse_unfit(
+    header: InfusionSession, product: Product, grams: Decimal, gtin: str
+) -> None:
+    """Refuse another product than the visit's, a size it has not, another's pack."""
+    version = header.order_version
+    if product.key != version.product_key:
+        raise Refused(
+            "This is {brand}. The order is for {product_name}: set this vial aside.",
+            brand=product.brand,
+            product_name=version.product_name,
+            field="product_key" if not gtin else "code",
+        )
+    if grams not in product.vials.grams:
+        raise Refused(
+            "{brand} has no vial of {grams} g.",
+            brand=product.brand,
+            grams=plain(grams),
+            field="grams",
+        )
+    known = pack_of(header.clinic, gtin) if gtin else None
+    if known and known != (product.key, grams):
+        raise Refused(
+            "This pack was recorded before as {brand} {known} g. "
+            "Compare it with the label.",
+            brand=products()[known[0]].brand,
+            known=plain(known[1]),
+            field="grams",
+        )
+
+
+def _refuse_too_many(header: InfusionSession, vials: list[Vial]) -> None:
+    """Before the Start no vial is opened beyond those that hold the dose."""
+    version, held = header.order_version, grams_of(vials)
+    if header.stage != Stage.INFUSING and held >= version.given_g:
+        raise Refused(
+            "The vials already hold {held} g for {given_g} g. Take one "
+            "away first if this one replaces it.",
+            held=plain(held),
+            given_g=plain(version.given_g),
+            field="code",
+        )
 
 
 def _refuse_expired(header: InfusionSession, expiry: date, at: datetime) -> None:
