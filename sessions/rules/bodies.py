@@ -66,9 +66,9 @@ def weight_questions(
     most_change_percent: Decimal,
 ) -> list[str]:
     """Ask about a weight that is possible but odd; an empty list when it is not."""
-    asked = []
-    if last_kg is not None:
-        asked += _compared(weight_kg, last_kg, most_change_percent)
+    asked = (
+        [] if last_kg is None else _compared(weight_kg, last_kg, most_change_percent)
+    )
     low, high = next(
         (low, high) for under, low, high in USUAL_WEIGHT_KG if years < under
     )

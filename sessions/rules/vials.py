@@ -115,10 +115,10 @@ class _Shelf:
     def nearest_sums(self, dose: Fraction) -> tuple[Fraction | None, Fraction | None]:
         """The largest sum not above the dose, and the smallest not below it."""
         reachable = self._sums(dose)
-        index = int(dose // self._unit)
+        index = dose // self._unit
         below = next((i for i in range(index, 0, -1) if i in reachable), None)
         top = max(reachable, default=0)
-        at_least = -int(-dose // self._unit)
+        at_least = -(-dose // self._unit)
         above = next((i for i in range(at_least, top + 1) if i in reachable), None)
         return self._grams(below), self._grams(above)
 
@@ -141,7 +141,7 @@ class _Shelf:
         # A sum above dose + largest vial is never nearer nor less wasteful. Rounded
         # up to hundreds of grams, so that one table serves many doses.
         top_g = -(-(dose + self._sizes[0] * self._unit) // 100) * 100
-        return _fewest_vials(self._sizes, self._limits, int(top_g // self._unit))
+        return _fewest_vials(self._sizes, self._limits, top_g // self._unit)
 
     def _grams(self, units: int | None) -> Fraction | None:
         return None if units is None else units * self._unit
