@@ -6,8 +6,10 @@ import pytest
 from django.utils import timezone
 
 from sessions.forms.fields import PlainText
+from sessions.services.infusions import take_over
+from sessions.services.vitals import record_vitals
 from tests.factories import visits
-from tests.factories.visits import Morning
+from tests.factories.visits import READING, Morning
 from tests.journeys.hands import WIDER
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -81,6 +83,20 @@ def test_no_letter_is_lost_and_nothing_is_wider_than_the_screen(desk, named, nur
             found += [f"{path} at {width}: {each}" for each in page.evaluate(WIDER)]
             cut = page.locator(NAMED).evaluate_all(CUT)
             found += [f"{path} at {width} cuts {each}" for each in cut]
+
+    # The longest state of a card, in a language with longer words, at another's chair.
+    first = named[0]
+    fallen = READING | {"systolic_mmhg": 88}
+    record_vitals(session=first.fresh(), reading=fallen, by=first.by(after=30))
+    take_over(session=first.fresh(), by=first.by(first.charge_nurse, after=31))
+    nurse.own_language = "de"
+    nurse.save()
+    page.goto("/board/")
+    assert "Meldung: Stopp, Anruf" in page.locator(".card").first.inner_text()
+    for width in (1280, 768):
+        page.set_viewport_size({"width": width, "height": 1024})
+        cut = page.locator(".card").evaluate_all(CUT)
+        found += [f"the card at {width} cuts {each}" for each in cut]
 
     assert not found, "\n".join(found)
 
