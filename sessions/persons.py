@@ -26,6 +26,7 @@ from sessions.models import (
     InfusionSession,
     LabResult,
     Order,
+    OrderVersion,
     Patient,
     PatientRow,
     Presence,
@@ -40,6 +41,7 @@ from sessions.rules.names import Named
 from sessions.rules.policy import Policy
 from sessions.rules.quantities import plain
 from sessions.rules.screening import RiskFactor as Factor
+from sessions.rules.sources import DocumentError
 
 PREGNANCY = "pregnancy"
 OVER_65 = "over_65"
@@ -175,7 +177,7 @@ class Person:
 
     @property
     def changed_orders(self) -> list[tuple[Order, str]]:
-        """Open orders whose weight differs by the policy's percentage or more (A4)."""
+        """Open orders whose weight differs by their own protocol's percentage (A4)."""
         if self.weight is None:
             return []
         found = []
@@ -184,7 +186,7 @@ class Person:
             if version is None or order.status in CLOSED_ORDERS:
                 continue
             change = change_percent(self.weight.weight_kg, version.weight_kg)
-            if abs(change) >= self.most_change_percent:
+            if abs(change) >= _most_change_percent(version):
                 found.append((order, plain(abs(change), 1)))
         return found
 
@@ -381,8 +383,8 @@ def person_of(patient: Patient, *, clinic: Clinic, at: datetime) -> Person:
         orders=list(
             Order.objects.of(clinic)
             .filter(patient=patient)
-            .select_related("current")
-            .defer("current__plan")
+            .select_related("current__protocol_version__protocol")
+            .defer("current__plan", "current__protocol_version__document")
         ),
         sessions=list(
             InfusionSession.objects.of(clinic)
@@ -391,6 +393,14 @@ def person_of(patient: Patient, *, clinic: Clinic, at: datetime) -> Person:
             .select_related("chair", "nurse")
         ),
     )
+
+
+def _most_change_percent(version: OrderVersion) -> Decimal:
+    """The limit of the protocol an order was made under; none allowed if unreadable."""
+    try:
+        return version.protocol_version.policy.dosing.weight.change_percent.value
+    except (DocumentError, ValueError):
+        return Decimal(0)
 
 
 def policy_of(clinic: Clinic) -> Policy:

@@ -501,6 +501,8 @@ def test_a_changed_weight_is_shown_on_order_and_list(
     page = client.get(reverse("order-detail", args=[order.pk])).content.decode()
     listed = client.get(reverse("orders")).content.decode()
 
+    known = client.get(reverse("patient-detail", args=[patient.pk])).content.decode()
+    assert "was computed from 72 kg: 11.1 % different" in known
     assert "72 → 80 kg (+11.1 %, limit 10 %)" in page
     assert "weight changed: verify again" in listed
 
