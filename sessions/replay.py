@@ -212,11 +212,11 @@ def _events(chart: SessionChart, moves: list[StageChange]) -> Iterator[Event]:
 def _vitals(chart: SessionChart) -> Iterator[Event]:
     for row in chart.every_vitals:
         values = f"{row.systolic_mmhg or '–'}/{row.diastolic_mmhg or '–'}"
-        words = _("Vitals: %(values)s, pulse %(pulse)s")
+        words = _("Vitals: %(values)s mmHg, pulse %(pulse)s /min")
         if row.entered_in_error:
-            words = _("Vitals withdrawn: %(values)s, pulse %(pulse)s")
+            words = _("Vitals withdrawn: %(values)s mmHg, pulse %(pulse)s /min")
         elif row.supersedes_id:
-            words = _("Vitals corrected: %(values)s, pulse %(pulse)s")
+            words = _("Vitals corrected: %(values)s mmHg, pulse %(pulse)s /min")
         words = words % {"values": values, "pulse": row.pulse or "–"}
         yield _event(row, words, is_late=bool(row.supersedes_id))
 

@@ -237,8 +237,8 @@ def test_the_drawing_names_the_limits_of_this_baseline(running, nurse):
 
     drawn = draw(chart(running, minutes(20)))
 
-    assert "systolic ≤ 108 reduce, ≤ 98 stop" in drawn.limits
-    assert "temperature ≥ 37.7 reduce, ≥ 38.2 stop" in drawn.limits
+    assert "systolic (mmHg) ≤ 108 reduce, ≤ 98 stop" in drawn.limits
+    assert "temperature (°C) ≥ 37.7 reduce, ≥ 38.2 stop" in drawn.limits
     assert drawn.panels[0].value == "128/78"
 
 

@@ -236,7 +236,7 @@ def test_what_came_later_is_marked_and_not_shown(over):
     later = span.came_later(at)
     pulses = {row.pulse for row in chart_then(read(over.visit), at=at).vitals}
 
-    assert [event.words for event in later] == ["Vitals: 128/78, pulse 90"]
+    assert [event.words for event in later] == ["Vitals: 128/78 mmHg, pulse 90 /min"]
     assert [event.happened for event in later] == [over.by(after=55).at]
     assert 90 not in pulses
     assert 48 in {
@@ -245,7 +245,7 @@ def test_what_came_later_is_marked_and_not_shown(over):
     }
     corrected = span.came_later(over.by(after=84).at)
     assert [event.words for event in corrected] == [
-        "Vitals corrected: 128/78, pulse 84"
+        "Vitals corrected: 128/78 mmHg, pulse 84 /min"
     ]
 
 

@@ -11,12 +11,13 @@ from fractions import Fraction
 from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.charts import SessionChart, vital_set
-from sessions.drawing.temperatures import shown
+from sessions.drawing.temperatures import shown, sign
 from sessions.models import FlagAction
 from sessions.rules.findings import Action
 from sessions.rules.language import inside
 from sessions.rules.quantities import plain
 from sessions.rules.thresholds import Compare, Condition, Person, Phase, Side
+from sessions.rules.vitals import MEASURES
 
 NAMES = {
     "systolic_mmhg": _lazy("systolic"),
@@ -111,13 +112,14 @@ def strict(edges: list[Edge]) -> list[Edge]:
 
 
 def edge_words(chart: SessionChart, measure: str, edges: list[Edge]) -> list[str]:
-    """`systolic ≤ 108 reduce, ≤ 98 stop` for the line under the chart."""
+    """`systolic (mmHg) ≤ 108 reduce, ≤ 98 stop` for the line under the chart."""
     said = []
+    warm = measure == "temperature_c"
+    unit = sign(chart) if warm else MEASURES[measure][1]
     for edge in strict(edges):
         if edge.action not in (Action.REDUCE, Action.STOP):
             continue
-        warm = measure == "temperature_c"
         value = plain(shown(chart, edge.value), 1) if warm else plain(edge.value)
         called = inside(FlagAction(edge.action.value).label)
         said.append(f"{'≥' if edge.upper else '≤'} {value} {called}")
-    return [f"{NAMES[measure]} {', '.join(said)}"] if said else []
+    return [f"{NAMES[measure]} ({unit}) {', '.join(said)}"] if said else []

@@ -97,7 +97,7 @@ def test_a_sheet_holds_all_that_a_nurse_needs(morning, saving):
         "−24/0",
         "▲",
         "Systolic fell 24 mmHg, 128 → 104",
-        "systolic ≤ 108 reduce",
+        "systolic (mmHg) ≤ 108 reduce",
         "as needed: Acetaminophen 650 mg PO",
         "Daughter waits outside. (Kwame Mensah",
         "Ingrid Halvorsen",
