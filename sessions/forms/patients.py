@@ -22,6 +22,8 @@ from sessions.rules.quantities import NumberError, parse_decimal, plain
 
 PREGNANCY = "pregnancy"
 PREGNANCY_DAYS = 300
+"""Ahead of today a due date may lie: 40 weeks, and three more for what is counted
+differently. A product choice that catches a wrong year, not a published figure."""
 YEAR_DAYS = 365
 """How long consent to a blood product is taken to last: 12 months.
 
@@ -199,7 +201,7 @@ class WeightForm(RowForm):
         *args,
         weights: Iterable[Weight] = (),
         height: Height | None = None,
-        most_change_percent: Decimal = Decimal(10),
+        most_change_percent: Decimal,
         **options,
     ) -> None:
         super().__init__(*args, **options)

@@ -36,6 +36,7 @@ from sessions.models import (
     VitalsPurpose,
     WarningReason,
 )
+from sessions.persons import policy_of
 from sessions.rules.language import day_of_year, say
 from sessions.services import infusions, patients, preparation
 from sessions.services.acts import Actor, Refused, view_of
@@ -464,11 +465,14 @@ def _weight_form(
         if prepared
         else patient.weights.current().order_by("-event_time", "-id")[:6]
     )
+    in_force = prepared.protocol if prepared else None
+    policy = in_force.policy if in_force else policy_of(request.clinic)
     form = WeightForm(
         data,
         patient=patient,
         weights=list(weights),
         height=patient.heights.current().first(),
+        most_change_percent=policy.dosing.weight.change_percent.value,
         **_options(request, "weight"),
     )
     form.fields["weight_kg"].widget.attrs |= {

@@ -19,9 +19,10 @@ from sessions.models import (
     VitalSigns,
     Weight,
 )
-from sessions.services import planning
+from sessions.services import planning, protocols
 from tests.conftest import PASSWORD
 from tests.factories import visits
+from tests.factories.protocols import with_value
 from tests.factories.visits import Morning
 
 HX = {"HX-Request": "true"}
@@ -229,6 +230,27 @@ def test_pounds_for_kilograms_are_asked_about(http, morning):
     assert response.status_code == 422
     assert "lb or kg" in text(response)
     assert count(Weight, morning) == 1
+
+
+def test_a_change_is_asked_about_by_the_clinics_own_limit(
+    http, morning, admin, prescriber
+):
+    shipped = morning.order.current.protocol_version
+    own = protocols.draft_version(
+        protocol=shipped.protocol,
+        document=with_value(
+            shipped, "dosing", "weight", "change_percent", "value", value="5"
+        ),
+        note="Stricter",
+        based_on=shipped,
+        by=morning.by(admin),
+    )
+    protocols.approve_version(version=own, by=morning.by(prescriber))
+
+    answer = http.post(url("infusion-weigh", morning), {"weight_kg": "76"}, headers=HX)
+
+    assert answer.status_code == 422
+    assert "5.6 % more" in text(answer)
 
 
 def test_a_saved_weight_is_never_answered_as_a_fault(
