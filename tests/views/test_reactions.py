@@ -125,6 +125,15 @@ def test_the_outcome_is_asked_and_never_assumed(send, running, client):
     assert ReactionOutcome.objects.get().kind == "resolved"
 
 
+def test_symptom_and_grade_are_said_in_the_readers_language(send, nurse):
+    type(nurse).objects.filter(pk=nurse.pk).update(own_language="de")
+
+    page = tight(send("draft/", r_headache="severe").content.decode())
+
+    assert "Kopfschmerzen schwer" in page
+    assert "ermittelt: schwer" in page
+
+
 def test_without_script_the_draft_is_a_page(send):
     page = send("draft/", headers={}, r_headache="mild").content.decode()
 
