@@ -503,6 +503,33 @@ def test_a_wrong_policy_names_its_key(path, value):
         DosingPolicy.from_document(document)
 
 
+@pytest.mark.parametrize(
+    ("path", "inside", "outside", "words"),
+    [
+        ("ladder.minutes", "1", "0", "must be more than 0"),
+        ("ladder.multiply_by", "1.01", "1", "must be more than 1"),
+        ("ladder.multiply_by", "2", "2.01", "must be at most 2"),
+        ("rounding.dose_limit_percent", "20", "20.1", "must be at most 20"),
+        ("rounding.pump_ml_per_h", "1", "1.1", "must be at most 1"),
+        ("dosing_weight.excess_factor", "1", "1.1", "must be at most 1"),
+        ("dosing_weight.obese_percent_of_ideal", "101", "100", "must be more than 100"),
+        ("weight.max_age_days", "180", "181", "must be at most 180"),
+        ("weight.outer_limit_days", "180", "181", "must be at most 180"),
+        ("weight.change_percent", "100", "101", "must be at most 100"),
+        ("dose_range.hard_times_highest", "2", "2.1", "must be at most 2"),
+        ("restart.fraction", "0.9", "0.91", "must be at most 0.9"),
+    ],
+)
+def test_a_clinic_sets_a_figure_up_to_its_limit_and_no_further(
+    path, inside, outside, words
+):
+    policy_with(path, inside)
+
+    with pytest.raises(DocumentError) as told:
+        policy_with(path, outside)
+    assert str(told.value) == f"dosing.{path}: {words}"
+
+
 @pytest.mark.parametrize("where", ["ladder", None])
 def test_an_unknown_key_is_refused(where):
     document = default_document()["dosing"]

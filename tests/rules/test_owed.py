@@ -112,6 +112,10 @@ def test_a_set_in_the_window_of_the_next_one_counts_for_the_next_one():
         ("first", 15, MISSED),
         ("steady", 75, ON_TIME),
     ]
+    assert found(visit(70), until=71) == [
+        ("first", 15, MISSED),
+        ("steady", 75, ON_TIME),
+    ]
     assert found(visit(69), until=70) == [("first", 15, LATE)]
 
 
@@ -247,6 +251,8 @@ def test_a_set_just_before_the_end_is_the_one_at_the_end():
         ("end", 60, ON_TIME),
         ("discharge", 80, ON_TIME),
     ]
+    (_, last, *_) = owed_sets(visit(15, 56, changes=changes), SCHEDULE, at=at(61))
+    assert last.taken_at == at(56)
 
 
 def test_what_is_owed_at_discharge_is_missed():

@@ -60,6 +60,19 @@ def test_a_finding_says_when_another_row_was_taken():
     assert found.severity is Severity.SEVERE
 
 
+def test_of_two_rows_for_one_severity_the_stricter_one_holds():
+    document = default_document()
+    rows = document["monitoring"]["reactions"]
+    (rash,) = (row for row in rows if row["rule"] == "R-25")
+    for act in ("REDUCE_RATE", "STOP_EMERGENCY", "PAUSE_RESTART"):
+        rows.append(rash | {"rule": f"R-25 {act}", "act": act})
+    policy = Policy.from_document(document, code="2026", version=1)
+
+    rule = policy.monitoring.reactions.rule_for("rash", Severity.MODERATE)
+
+    assert rule.rule == "R-25 STOP_EMERGENCY"
+
+
 def test_a_row_for_several_severities_is_named_from_the_first_to_the_last():
     document = default_document()
     (rash,) = (r for r in document["monitoring"]["reactions"] if r["rule"] == "R-25")
