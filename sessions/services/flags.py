@@ -222,15 +222,19 @@ def keep_judgement(
     if judgement.fault:
         return Kept(flag=_raise_not_done(chart, judgement, vitals, reaction, by))
     moment = vitals.event_time if vitals else by.moment
-    found = {
-        finding.series or finding.rule: finding.action.value
-        for finding in judgement.findings
-        if finding.action > Action.CONTINUE
+    findings = [found for found in judgement.findings if found.action > Action.CONTINUE]
+    found = {each.series or each.rule: each.action.value for each in findings}
+    pressing = {
+        each.series or each.rule
+        for each in findings
+        if each.escalates_minutes is not None
     }
     whole = not any(finding.missing for finding in judgement.findings)
     events, covered, again, done = [], set(), "", Action.CONTINUE
     for raised in chart.flags:
-        event, reason = _after_save(chart, raised, found, moment, vitals, whole, by)
+        event, reason = _after_save(
+            chart, raised, found, pressing, moment, vitals, whole, by
+        )
         if event is not None:
             events.append((raised, event))
         if reason:
@@ -322,14 +326,22 @@ def _after_save(
     chart: SessionChart,
     raised: RaisedFlag,
     found: dict[str, str],
+    pressing: set[str],
     moment: datetime,
     vitals: VitalSigns | None,
     whole: bool,
     by: Actor,
 ) -> tuple[FlagEvent | None, str]:
-    """What a save means for an earlier flag: an event, and why it escalates if so."""
+    """What a save means for an earlier flag: an event, and why it escalates if so.
+
+    `found` is what the save shows, by series; `pressing` the part of it that names a
+    time by which somebody has to act. What only asks for another look goes up no act,
+    beside a flag that did press as little as alone: a value that stays where it is
+    calls for no lower rate (F5, H9).
+    """
     kinds = FlagEvent.Kind
     same = set(raised.series) & set(found)
+    pressed = set(raised.series) & pressing
     if raised.verdict is not None and raised.verdict.kind == kinds.CLOSED:
         return None, ""
     if raised.is_open:
@@ -346,34 +358,32 @@ def _after_save(
             return None if own else _event(raised, kinds.SEEN_AGAIN, vitals, by), ""
         settled_at = _settled_at(chart, raised)
         later = settled_at is not None and moment >= settled_at
-        back = same and later and _goes_up(raised)
+        back = pressed and later
         return None, _("Back again after it had settled") if back else ""
     if raised.recheck_at is None or vitals is None:
         return (_event(raised, kinds.SEEN_AGAIN, vitals, by) if same else None), ""
     if moment < raised.recheck_at - _window(chart):
         return (_event(raised, kinds.SEEN_AGAIN, vitals, by) if same else None), ""
-    if same:
+    if pressed:
         event = _event(raised, kinds.NOT_SETTLED, vitals, by)
-        return event, _("Not settled at the recheck") if _goes_up(raised) else ""
+        return event, _("Not settled at the recheck")
+    if same and not _presses(raised):
+        return _event(raised, kinds.NOT_SETTLED, vitals, by), ""
     by_vitals = any(not name.startswith(REACTION_SERIES) for name in raised.series)
     if by_vitals and whole and is_complete(vitals):
         return _event(raised, kinds.SETTLED, vitals, by), ""
     return None, ""
 
 
-def _goes_up(raised: RaisedFlag) -> bool:
-    """Whether the next act up follows when it has not settled or is back (F5).
-
-    What only asked for another look, and names no time by which somebody has to act,
-    is looked at again: a value that stays where it is calls for no lower rate (H9).
-    """
+def _presses(raised: RaisedFlag) -> bool:
+    """Whether a flag asked for more than another look."""
     return raised.is_loud or raised.flag.escalate_minutes is not None
 
 
 def _stays(raised: RaisedFlag) -> bool:
     """Whether it was looked at again, and is as it was: known, and no new flag."""
     kind = raised.verdict.kind if raised.verdict else ""
-    return kind == FlagEvent.Kind.NOT_SETTLED and not _goes_up(raised)
+    return kind == FlagEvent.Kind.NOT_SETTLED and not _presses(raised)
 
 
 def _settled_at(chart: SessionChart, raised: RaisedFlag) -> datetime | None:

@@ -219,6 +219,36 @@ def test_a_finding_that_settled_and_is_back_escalates(fast, nurse, reduce_flag):
     assert "Back again" in back.flag.headline
 
 
+WEAK = {"systolic_mmhg": 109}
+"""A fall of 19 mmHg from the baseline of 128, and one point of NEWS2: no more."""
+
+
+def test_what_is_left_at_the_recheck_and_only_asks_for_a_look_escalates_nothing(
+    fast, nurse, reduce_flag
+):
+    """The fall is over; one point of NEWS2 that came with it is still there."""
+    assert {"systolic fall", "news2"} <= set(chart(fast, minutes(106)).flags[0].series)
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+
+    saved = save(fast, nurse, 121, **WEAK)
+
+    now = chart(fast, minutes(122))
+    assert now.flags[0].verdict.kind == "settled"
+    assert saved.flag is None
+
+
+def test_a_weak_finding_that_is_back_brings_no_act_up_with_it(fast, nurse, reduce_flag):
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+    save(fast, nurse, 121)
+
+    weak = save(fast, nurse, 140, **WEAK)
+    strong = save(fast, nurse, 160, systolic_mmhg=104)
+
+    assert weak.flag.action == "observe"
+    assert strong.flag.action == "pause"
+    assert "Back again" in strong.flag.headline
+
+
 def test_a_late_set_from_before_it_settled_is_not_back(fast, nurse, reduce_flag):
     answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
     save(fast, nurse, 121)

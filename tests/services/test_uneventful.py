@@ -96,7 +96,8 @@ class Visit:
             chart = self.chart()
             moments = [chart.due.at] if chart.due else []
             if chart.session.stage == Stage.INFUSING:
-                step = chart.running.step_due_at
+                held = rates.step_held(chart, with_set_now=True)
+                step = None if held else chart.running.step_due_at
                 moments += [each for each in (step, chart.ends_at) if each]
             elif not moments:
                 break
