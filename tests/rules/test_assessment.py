@@ -15,6 +15,7 @@ from sessions.rules.assessment import Assessment, assess
 from sessions.rules.findings import Action, Severity
 from sessions.rules.policy import Policy
 from sessions.rules.reactions import Symptom, UnknownReaction
+from sessions.rules.sources import DocumentError
 from sessions.rules.thresholds import Phase
 from sessions.rules.vitals import VitalSet
 from tests.rules.cast import (
@@ -623,6 +624,31 @@ def test_a_score_says_when_it_was_taken_and_since_when_it_rose():
     (score,) = (each for each in found if each.rule == "N-01")
     (value,) = score.values
     assert (value.at, value.baseline_at) == (ten, nine)
+
+
+def test_a_rule_with_words_of_its_own_says_them_and_not_its_acts():
+    document = default_document()
+    rules = document["monitoring"]["thresholds"]
+    (fall,) = (row for row in rules if row["rule"] == "V-09")
+    fall["calls_for"] = "a lower chair"
+    policy = Policy.from_document(document, code="2026", version=1)
+
+    chart = replace(UNEVENTFUL, vitals=replace(WELL, systolic_mmhg=104))
+    found, *_ = assess(chart, policy).findings
+
+    assert (found.rule, found.calls_for) == ("V-09", "a lower chair")
+
+
+def test_a_threshold_of_an_unknown_severity_is_told_which_there_are():
+    document = default_document()
+    document["monitoring"]["thresholds"][0]["severity"] = "awful"
+
+    with pytest.raises(DocumentError) as told:
+        Policy.from_document(document, code="2026", version=1)
+    assert str(told.value) == (
+        "monitoring.thresholds[V-01].severity: is 'awful', not one of "
+        "mild, moderate, severe, life-threatening"
+    )
 
 
 def test_the_reason_cites_protocol_and_rule():

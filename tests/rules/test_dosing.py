@@ -314,6 +314,12 @@ def test_a_small_stock_gives_what_lies_within_the_limit():
     assert sets("21", "20 10", stock={d("20"): 1})[0].given_g == 20
 
 
+def test_the_most_a_day_is_still_given():
+    chosen, *_ = sets("1000")
+
+    assert chosen.given_g == 1000
+
+
 @pytest.mark.parametrize("grams", ["0", "-1", "1000.1"])
 def test_an_impossible_day_is_refused(grams):
     with pytest.raises(DosingError):
@@ -528,6 +534,15 @@ def test_a_clinic_sets_a_figure_up_to_its_limit_and_no_further(
     with pytest.raises(DocumentError) as told:
         policy_with(path, outside)
     assert str(told.value) == f"dosing.{path}: {words}"
+
+
+def test_a_word_that_is_none_of_the_known_is_told_which_are():
+    with pytest.raises(DocumentError) as told:
+        policy_with("restart.method", "as_before")
+
+    assert str(told.value).startswith("dosing.restart.method")
+    for word in ("half_rate", "previous_step", "first_step"):
+        assert word in str(told.value)
 
 
 @pytest.mark.parametrize("where", ["ladder", None])
