@@ -843,7 +843,7 @@ def _chart(
 ) -> SessionChart:
     vitals, reactions = list(vitals), list(reactions)
     start = getattr(session, "start", None)
-    version = start.order_version if start else session.order.current
+    version = session.order_version
     policy, fault = _policy(start or version)
     pregnant = getattr(session, "is_pregnant", None)
     for raised in flags:
@@ -994,8 +994,6 @@ def read_preparation(chart: SessionChart) -> None:
 
 
 def _newest(model: Any, session: InfusionSession) -> Any:
-    rows = model.objects.filter(
-        Q(session=session) & Q(entered_in_error=False)
-    ).select_related("recorded_by")
+    rows = model.objects.filter(session=session).select_related("recorded_by")
     kept = current_rows(rows)
     return kept[-1] if kept else None

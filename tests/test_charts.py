@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sessions.charts import SessionChart, chart_of, charts_of, for_charts
 from sessions.drawing import draw
-from sessions.models import InfusionSession, RateChange, VitalSigns
+from sessions.models import InfusionSession, LineCheck, RateChange, VitalSigns
 from sessions.services.vitals import record_vitals
 from tests.factories.infusions import NORMAL, by, make_running, minutes
 from tests.factories.rates import make_rate
@@ -134,6 +134,19 @@ def test_the_newest_correction_counts_and_all_stay_readable(running, nurse):
         20,
         88,
     ]
+
+
+def test_a_check_that_was_taken_back_does_not_count_again(running, nurse):
+    line = {"session": running, "site": "left forearm", "gauge": "22 G"}
+    first = LineCheck.objects.create(**line, **by(nurse, minutes(-20)).stamp())
+    withdrawal = {"entered_in_error": True, "correction_reason": "of another patient"}
+    fresh = for_charts(InfusionSession.objects).get(pk=running.pk)
+    assert chart_of(fresh, at=minutes(1)).line == first
+
+    taken_back = by(nurse, minutes(2)).stamp(event_time=first.event_time)
+    LineCheck.objects.create(**line, supersedes=first, **withdrawal, **taken_back)
+
+    assert chart_of(fresh, at=minutes(3)).line is None
 
 
 KINDS = ("step", "reduce", "pause", "resume")
