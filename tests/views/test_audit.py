@@ -7,11 +7,13 @@ from datetime import timedelta
 
 import openpyxl
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.urls import reverse
 
 from sessions.exports import cell_text
+from sessions.forms.audit import OBJECTS
 from sessions.models import AuditEntry
 from sessions.services.acts import Actor, act
 from sessions.storage import drop_triggers, install_triggers
@@ -117,3 +119,15 @@ def test_the_command_names_the_first_bad_row(archive):
 
     with pytest.raises(CommandError, match="row 2"):
         call_command("verify_audit")
+
+
+def test_whatever_an_act_may_be_about_has_a_name_on_the_page():
+    never = {
+        *("auditentry", "onlooker", "violation", "wrongtries", "recoverycode"),
+        *("protocol", "protocolevent", "ordermedicine", "stagechange"),
+        "reactionsymptom",
+    }
+    models = apps.get_app_config("infusions").get_models()
+    kinds = {model._meta.model_name for model in models} - never
+
+    assert {kind for kind in kinds if kind not in dict(OBJECTS)} == set()
