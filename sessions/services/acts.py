@@ -186,6 +186,14 @@ def view_of(
         )
 
 
+def export_of(
+    action: str, *, by: Actor, subject: Model, patient: Patient | None, **detail: Any
+) -> None:
+    """Record that a file leaves; when the audit cannot be written, it does not."""
+    with act(action, by=by, patient=patient, changes=False) as done:
+        done.on(subject, **detail)
+
+
 # Moments of views the audit could not take; the next act writes the span down. Should
 # the server end before that, they stand in its log.
 _unaudited: list[datetime] = []

@@ -19,7 +19,7 @@ from sessions.models import (
     Note,
     WarningReason,
 )
-from sessions.services.acts import view_of
+from sessions.services.acts import export_of, view_of
 from sessions.services.records import record_of
 from sessions.views.preparation_words import answer_words
 from sessions.views.visits import banner_of
@@ -55,7 +55,7 @@ def as_pdf(request: ClinicRequest, pk: int) -> HttpResponse:
         )
         messages.error(request, words)
         return redirect("infusion-record", pk)
-    view_of(
+    export_of(
         "session.export",
         by=actor(request),
         subject=session,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
@@ -23,7 +24,7 @@ from sessions.reports import flags, reactions, reductions, vitals
 from sessions.reports.drawing import Picture, picture
 from sessions.reports.results import Report, plain_text
 from sessions.reports.scope import Scope, known_filters
-from sessions.services.acts import view_of
+from sessions.services.acts import export_of, view_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,8 @@ def export(
     asked = _ask(request, key)
     if asked.file is None:
         return render(request, "reports/report.html", asked.context, status=422)
-    _seen(request, asked, "report.export", format=write.__name__)
+    told = _numbers_of(request, asked, asked.file)
+    export_of("report.export", **told, format=write.__name__)
     return write(asked.file)
 
 
@@ -212,19 +214,21 @@ def _file(request: ClinicRequest, scope: Scope, report: Report) -> Table:
     )
 
 
-def _seen(request: ClinicRequest, asked: Asked, action: str, **more: str) -> None:
-    """Write down who looked at which numbers, or took them along."""
-    if asked.scope is None or asked.file is None:
-        return
-    view_of(
-        action,
-        by=actor(request),
-        subject=request.clinic,
-        patient=None,
-        report=asked.kind.key,
-        question=asked.form.query,
-        period=asked.scope.days,
-        rows=asked.file.row_count,
-        sha256=asked.file.sha256,
-        **more,
-    )
+def _seen(request: ClinicRequest, asked: Asked, action: str) -> None:
+    """Write down who looked at which numbers."""
+    if asked.file is not None:
+        view_of(action, **_numbers_of(request, asked, asked.file))
+
+
+def _numbers_of(request: ClinicRequest, asked: Asked, file: Table) -> dict[str, Any]:
+    """Who asked, and which numbers they were given, as the audit keeps it."""
+    return {
+        "by": actor(request),
+        "subject": request.clinic,
+        "patient": None,
+        "report": asked.kind.key,
+        "question": asked.form.query,
+        "period": asked.scope.days,
+        "rows": file.row_count,
+        "sha256": file.sha256,
+    }

@@ -8,13 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.urls import reverse
 from django.utils import timezone
 
 from sessions import paper
 from sessions.models import AuditEntry
-from sessions.services import finish
+from sessions.services import acts, finish
 from sessions.services.notes import write_note
 from tests.factories.visits import Morning
 
@@ -71,6 +71,26 @@ def test_the_record_is_a_file_and_the_audit_knows_which(sign_in, nurse, observin
     assert (entry.object_id, entry.patient) == (observing.visit.pk, observing.patient)
     digest = hashlib.sha256(file).hexdigest()
     assert json.loads(entry.detail) == {"format": "pdf", "sha256": digest}
+
+
+def test_no_file_leaves_that_the_audit_cannot_write_down(
+    sign_in, nurse, observing, monkeypatch
+):
+    def full(*_args, **_given):
+        raise OperationalError("database or disk is full")
+
+    client = sign_in(nurse)
+    monkeypatch.setattr(paper, "pdf_of", lambda page: b"%PDF-")
+    monkeypatch.setattr(acts, "_unaudited", [])  # what is missed here is of here
+    monkeypatch.setattr(AuditEntry, "save", full)
+
+    answer = pdf(client, observing)
+
+    assert answer.status_code == 503
+    assert "NOT SAVED" in answer.content.decode()
+    assert not answer.has_header("Content-Disposition")
+    shown = client.get(reverse("infusion-record", args=[observing.visit.pk]))
+    assert shown.status_code == 200  # reading goes on
 
 
 @pytest.mark.usefixtures("_pango")

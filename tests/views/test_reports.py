@@ -11,13 +11,14 @@ from decimal import Decimal
 
 import openpyxl
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from sessions.exports import cell_text
 from sessions.models import AuditEntry
+from sessions.services import acts
 from tests.factories.reports import Ward
 from tests.reading import tight
 
@@ -288,6 +289,26 @@ def test_every_look_and_every_file_is_in_the_audit(sign_in, admin, told, name, a
     assert detail["report"] == "vitals"
     assert "by=stage" in detail["question"]
     assert len(detail["sha256"]) == 64
+
+
+@pytest.mark.parametrize("name", ["report-export", "report-export-xlsx"])
+def test_no_file_leaves_that_the_audit_cannot_write_down(
+    sign_in, admin, told, name, monkeypatch
+):
+    def full(*_args, **_given):
+        raise OperationalError("database or disk is full")
+
+    client = sign_in(admin)
+    monkeypatch.setattr(acts, "_unaudited", [])  # what is missed here is of here
+    monkeypatch.setattr(AuditEntry, "save", full)
+
+    answer = client.get(reverse(name, args=["vitals"]) + days())
+
+    assert answer.status_code == 503
+    assert "NOT SAVED" in answer.content.decode()
+    assert not answer.has_header("Content-Disposition")
+    shown = client.get(reverse("report", args=["vitals"]) + days())
+    assert shown.status_code == 200  # reading goes on
 
 
 def test_a_refused_question_is_no_look(sign_in, admin, clinic):
