@@ -202,11 +202,11 @@ class TestEveryAnswer:
         assert "NOT SAVED" in answer.content.decode()
         assert stage.process_exception(asking(rf, nurse), ValueError()) is None
 
-    def test_sheets_are_written_after_the_answer_and_before_it_closes(
+    def test_sheets_are_asked_for_after_the_answer_and_before_it_closes(
         self, monkeypatch
     ):
         done = []
-        sheet = SimpleNamespace(write=lambda: done.append("written"))
+        sheet = SimpleNamespace(write_soon=lambda: done.append("asked for"))
 
         def save(request):
             middleware.downtime._after_answer.get().append(sheet)
@@ -216,7 +216,7 @@ class TestEveryAnswer:
         answer = middleware.Sheets(save)(None)
         assert done == ["answered"]
         answer.close()
-        assert done == ["answered", "written", "closed"]
+        assert done == ["answered", "asked for", "closed"]
 
     def test_without_a_sheet_the_answer_is_left_as_it_is(self):
         answer = SimpleNamespace(close=print)
