@@ -8,7 +8,9 @@ from django.contrib.auth import logout
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import DatabaseError
 from django.utils import timezone, translation
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.services import downtime, sign_ins
 from sessions.services.acts import Actor, hurried
@@ -99,7 +101,7 @@ class Presence:
 
     @staticmethod
     def _over(request) -> str:
-        """Why this login is over, in words; empty while it is not."""
+        """Why this login is over, in words of who reads them; empty while it is not."""
         clinic, now = request.user.clinic, timezone.now()
         since = _moment(request.session.get(SIGNED_IN_AT))
         seen = _moment(request.session.get(LAST_SEEN)) or since
@@ -107,14 +109,16 @@ class Presence:
         if seen is not None and unsaved is not None:
             seen = max(seen, unsaved)
         if clinic is None or since is None or seen is None:
-            return _("this login is not complete")
+            return _lazy("this login is not complete")
         if now - since > timedelta(hours=clinic.absolute_hours):
-            return _("a login lasts {absolute_hours} hours at most").format(
-                absolute_hours=clinic.absolute_hours
+            return format_lazy(
+                _lazy("a login lasts {absolute_hours} hours at most"),
+                absolute_hours=clinic.absolute_hours,
             )
         if now - seen > timedelta(minutes=clinic.idle_minutes):
-            return _("the screen was not used for {idle_minutes} minutes").format(
-                idle_minutes=clinic.idle_minutes
+            return format_lazy(
+                _lazy("the screen was not used for {idle_minutes} minutes"),
+                idle_minutes=clinic.idle_minutes,
             )
         return ""
 

@@ -98,10 +98,10 @@ def signed_out(*, by: Actor, login_pk: int | None) -> None:
 
 def ran_out(*, by: Actor, login_pk: int | None, why: str) -> None:
     """A login ended by itself; when that cannot be written, it has ended all the
-    same."""
+    same. `why` may be words said late: they are kept in the record's language."""
     with suppress(DatabaseError), act("staff.sign-out-by-itself", by=by) as done:
         Login.objects.filter(pk=login_pk, user=by.user).update(ended_at=by.at)
-        done.on(by.user, why=why)
+        done.on(by.user, why=str(why))
 
 
 def sign_in_refused(

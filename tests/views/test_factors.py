@@ -1,5 +1,6 @@
 """The page of one's own factors and logins, and what an admin may take away."""
 
+import json
 import re
 import uuid
 
@@ -107,6 +108,20 @@ class TestLogins:
         entry = AuditEntry.objects.get(action="staff.sign-out-by-itself")
         assert entry.user == nurse
         assert Login.objects.get().ended_at is not None
+
+    def test_why_a_login_ran_out_is_kept_in_the_clinics_language(self, client, nurse):
+        enter(client, "nurse")
+        nurse.clinic.language = "de"
+        nurse.clinic.save()
+        session = client.session
+        session["last_seen"] = "2026-01-01T00:00:00+00:00"
+        session.save()
+
+        answer = client.get("/me/", follow=True)
+
+        assert "not used for 15 minutes" in answer.content.decode()
+        entry = AuditEntry.objects.get(action="staff.sign-out-by-itself")
+        assert "15 Minuten" in json.loads(entry.detail)["why"]
 
     def test_a_login_that_lasted_too_long_says_so(self, client, nurse):
         enter(client, "nurse")
