@@ -31,11 +31,13 @@ class Offer:
     """One ordered medicine as the nurse sees it: may it be given now, and if not, why.
 
     `given` are the doses of this visit; `refusal` is empty when it may be given.
+    `warning` says what a published order set would not: the order decides.
     """
 
     ordered: OrderMedicine
     given: tuple[GivenMedicine, ...]
     refusal: str = ""
+    warning: str = ""
 
     @property
     def due(self) -> bool:
@@ -235,7 +237,28 @@ def _offer(
         and (row.ordered_id == ordered.pk or row.ordered_id is None)
     )
     refusal = _refusal(session, ordered, same, given, allergies, at=at)
-    return Offer(ordered=ordered, given=given, refusal=refusal)
+    warning = _beyond_published(session, ordered, same)
+    return Offer(ordered=ordered, given=given, refusal=refusal, warning=warning)
+
+
+def _beyond_published(
+    session: InfusionSession, ordered: OrderMedicine, same: list[GivenMedicine]
+) -> str:
+    """That one dose more is beyond what its source gives in a visit; mostly empty."""
+    key = ordered.medicine_key
+    given = [r for r in same if r.session_id == session.pk and r.medicine_key == key]
+    for entry in _entries(key):
+        if entry.max_per_session is not None and len(given) >= entry.max_per_session:
+            return _(
+                "{name}: {given} of at most {most} doses in a visit are given "
+                "({source}). Ask the prescriber."
+            ).format(
+                name=ordered.name,
+                given=len(given),
+                most=plain(entry.max_per_session),
+                source=entry.source.label,
+            )
+    return ""
 
 
 def _refusal(

@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
 from sessions.models import GivenMedicine
 from sessions.services import infusions, medicines, patients
@@ -147,3 +148,38 @@ def test_offers_say_when_and_why_not(morning):
     assert before.start_from == NINE + timedelta(minutes=30)
     assert "next dose from 13:00 (240 min between doses)" in needed.refusal
     assert needed.given[0].dose == Decimal(650)
+
+
+def test_an_offer_beyond_the_published_doses_of_a_visit_warns(
+    nurse, charge_nurse, prescriber, pharmacist, admin, sign_in
+):
+    often = visits.as_needed(gap_minutes=None, max_in_24h=Decimal(4000))
+    an_hour_ago = timezone.now() - timedelta(minutes=60)
+    morning = Morning.of(
+        at=an_hour_ago,
+        nurse=nurse,
+        charge_nurse=charge_nurse,
+        prescriber=prescriber,
+        pharmacist=pharmacist,
+        admin=admin,
+        order={"medicines": (often,)},
+    )
+
+    def warning(after: int) -> str:
+        at = an_hour_ago + timedelta(minutes=after)
+        (offer,) = medicines.offers(morning.fresh(), at=at)
+        assert offer.refusal == ""  # the order decides, and it allows more
+        return offer.warning
+
+    give(morning, "as_needed")
+    assert warning(5) == ""
+    second = give(morning, "as_needed", after=10)
+
+    assert "2 of at most 2 doses in a visit" in warning(15)
+    assert "Group Health" in warning(15)
+    page = sign_in(nurse).get(f"/infusions/{morning.visit.pk}/medicines/")
+    assert "2 of at most 2 doses in a visit" in page.content.decode()
+    assert give(morning, "as_needed", after=20)
+
+    medicines.withdraw_given(given=second, reason="not given", by=morning.by(after=25))
+    assert warning(30) != ""  # two are left, and two are the most
