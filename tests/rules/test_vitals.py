@@ -61,7 +61,8 @@ def test_every_band_has_ordered_limits_with_a_source():
         for limits in fields.values():
             assert limits.hard_low <= limits.soft_low < limits.soft_high
             assert limits.soft_high <= limits.hard_high
-            assert limits.source.text
+            assert limits.source.text == "Plausibility of typed values: our policy"
+            assert not limits.source.verified
 
 
 def test_zero_is_measured_and_none_is_missing():
