@@ -63,6 +63,11 @@ class VitalSigns(SessionRow):
     confirmed_implausible = models.BooleanField(default=False)
     news2 = models.JSONField(null=True)
     due_at = models.DateTimeField(null=True)
+    """When the set was due as its form said; None where none was due or late then.
+
+    Kept as evidence of what the nurse was shown, and asked by nothing: what was owed is
+    worked out anew from the whole course (`rules.owed`), as later entries change it.
+    """
 
     class Meta(SessionRow.Meta):
         abstract = False
