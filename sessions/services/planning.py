@@ -42,20 +42,6 @@ def proposed_dates(
     ]
 
 
-def plan_session(
-    *,
-    order: Order,
-    scheduled_at: datetime,
-    by: Actor,
-    chair: Chair | None = None,
-    nurse: User | None = None,
-) -> InfusionSession:
-    """Plan the next visit of an order's course."""
-    return plan_sessions(
-        order=order, dates=[scheduled_at], by=by, chair=chair, nurse=nurse
-    )[0]
-
-
 def plan_sessions(
     *,
     order: Order,

@@ -147,8 +147,13 @@ def as_needed(**values) -> order_plans.MedicineChoice:
     )
 
 
+def plan_session(*, scheduled_at: datetime, **given) -> InfusionSession:
+    """Plan the next visit of an order's course."""
+    return planning.plan_sessions(dates=[scheduled_at], **given)[0]
+
+
 def planned(order: Order, *, charge_nurse: User, at: datetime) -> InfusionSession:
-    return planning.plan_session(order=order, scheduled_at=at, by=by(charge_nurse, at))
+    return plan_session(order=order, scheduled_at=at, by=by(charge_nurse, at))
 
 
 def checked_in(

@@ -341,7 +341,7 @@ def come_so_far(morning: visits.Morning, stage: str) -> dict:
     if stage == "planned":
         date = NINE + timedelta(days=28)
         actor = morning.by(morning.charge_nurse)
-        found["visit"] = planning.plan_session(
+        found["visit"] = visits.plan_session(
             order=morning.order, scheduled_at=date, by=actor
         )
     elif stage == "vial":

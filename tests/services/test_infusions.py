@@ -94,7 +94,7 @@ class TestPlanning:
         planned = planning.plan_sessions(order=morning.order, dates=later, by=by)
         infusions.cancel(session=planned[0], reason="fever", by=by)
 
-        again = planning.plan_session(
+        again = visits.plan_session(
             order=morning.order, scheduled_at=NINE + timedelta(days=4), by=by
         )
 
@@ -112,7 +112,7 @@ class TestPlanning:
 
     def test_no_visit_after_the_orders_last_day(self, morning, charge_nurse):
         with pytest.raises(Refused, match="last day"):
-            planning.plan_session(
+            visits.plan_session(
                 order=morning.order,
                 scheduled_at=NINE + timedelta(days=201),
                 by=morning.by(charge_nurse),
@@ -120,7 +120,7 @@ class TestPlanning:
 
     def test_no_two_visits_of_a_course_on_one_day(self, morning, charge_nurse):
         with pytest.raises(Refused, match="already"):
-            planning.plan_session(
+            visits.plan_session(
                 order=morning.order,
                 scheduled_at=NINE + timedelta(hours=3),
                 by=morning.by(charge_nurse),
@@ -131,7 +131,7 @@ class TestPlanning:
         self, morning, charge_nurse, days, words
     ):
         by = morning.by(charge_nurse)
-        visit = planning.plan_session(
+        visit = visits.plan_session(
             order=morning.order, scheduled_at=NINE + timedelta(days=1), by=by
         )
 
@@ -150,7 +150,7 @@ class TestPlanning:
         )
 
         with pytest.raises(Refused, match="on hold"):
-            planning.plan_session(
+            visits.plan_session(
                 order=morning.order,
                 scheduled_at=NINE + timedelta(days=28),
                 by=morning.by(charge_nurse),
@@ -173,7 +173,7 @@ class TestCheckIn:
             )
 
     def test_a_patient_has_one_open_visit(self, morning, cast):
-        second = planning.plan_session(
+        second = visits.plan_session(
             order=morning.order,
             scheduled_at=NINE + timedelta(days=1),
             by=morning.by(cast["charge_nurse"]),
@@ -198,7 +198,7 @@ class TestCheckIn:
             )
 
     def test_a_chair_of_another_clinic_is_no_chair(self, morning, other_clinic):
-        planned = planning.plan_session(
+        planned = visits.plan_session(
             order=morning.order,
             scheduled_at=NINE + timedelta(days=1),
             by=morning.by(morning.charge_nurse),

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sessions.models import InfusionSession, Stage
-from sessions.services import infusions, orders, planning
+from sessions.services import infusions, orders
 from tests.factories import visits
 from tests.factories.orders import choices
 from tests.factories.visits import Morning
@@ -154,7 +154,7 @@ class TestCheckIn:
         )
 
     def test_another_day_is_asked_about(self, sign_in, nurse, clinic, morning):
-        later = planning.plan_session(
+        later = visits.plan_session(
             order=morning.order,
             scheduled_at=timezone.now() + timedelta(days=3),
             by=morning.by(),

@@ -19,7 +19,7 @@ from sessions.models import (
     VitalSigns,
     Weight,
 )
-from sessions.services import planning, protocols
+from sessions.services import protocols
 from tests.conftest import PASSWORD
 from tests.factories import visits
 from tests.factories.protocols import with_value
@@ -202,7 +202,7 @@ def test_an_auditor_reads_and_has_no_form(sign_in, auditor, morning):
 
 
 def test_a_planned_visit_is_checked_in_first(http, morning):
-    planned = planning.plan_session(
+    planned = visits.plan_session(
         order=morning.order,
         scheduled_at=timezone.now() + timedelta(days=3),
         by=morning.by(morning.charge_nurse),
