@@ -10,6 +10,7 @@ from sessions.access import ClinicRequest, access, session_in_reach
 from sessions.charts import chart_of
 from sessions.forms.infusions import DischargeForm, EndForm, ErrorForm
 from sessions.models import Outcome, Stage
+from sessions.rules.monitoring import may_go
 from sessions.services import departure, finish
 from sessions.views.saving import SAVED, save
 from sessions.views.visits import banner_of
@@ -101,7 +102,7 @@ def discharge(request: ClinicRequest, pk: int) -> HttpResponse:
         "session": session,
         "chart": chart,
         "criteria": criteria,
-        "all_met": criteria is not None and all(each.met for each in criteria),
+        "all_met": criteria is not None and may_go(criteria),
         "form": form,
         "banner": banner_of(session),
         "now": at,
