@@ -23,15 +23,28 @@ from tests.factories.infusions import NORMAL, STARTED, by, make_patient, make_ru
 REST = {
     # the middle of a person's own rest, its spread between people, and the spread
     # from one measurement to the next
-    "systolic_mmhg": (126, 12, 6.0),
+    "systolic_mmhg": (126, 12, None),
     "diastolic_mmhg": (76, 7, 4.0),
     "pulse": (74, 8, 4.5),
     "respiratory_rate": (15, 1.2, 1.0),
     "spo2": (97.6, 0.8, 0.6),
     "temperature_c": (36.7, 0.2, 0.13),
 }
-LIMITS = {"spo2": (95, 100), "systolic_mmhg": (104, 158), "respiratory_rate": (10, 19)}
-"""Rest that nobody would be surprised by; a visit with other rest is not uneventful."""
+SYSTOLIC_SPREADS = (1.5, 2.5, 3.5, 4.65, 6.0)
+"""mmHg, as likely as each other: inside the fifths of 15,317 adults (below 2.00, 3.00,
+4.00, 5.30, above) whose pressure was taken three times in one visit (P Muntner et al.,
+J Clin Hypertens 2012;14:165-171, NHANES III). The other spreads are assumed."""
+LIMITS = {
+    "systolic_mmhg": (111, 158),
+    "pulse": (51, 90),
+    "respiratory_rate": (12, 20),
+    "spo2": (96, 100),
+}
+"""Rest that scores no point of NEWS2 (Royal College of Physicians, 2017), nor lies over
+what rule V-18 asks about: a visit with other rest is not uneventful."""
+SURPRISE_MMHG = 20
+"""What rules V-09 and V-10 speak of. Such a fall in somebody who is well is measured
+again at once, as on any ward, and the second value is written down."""
 PRODUCTS = ("privigen_10", "gamunex_c_10", "octagam_10")
 
 
@@ -44,6 +57,8 @@ class Person:
             name: self.within(name, dice.gauss(middle, between))
             for name, (middle, between, _) in REST.items()
         }
+        self.spreads = {name: spread for name, (*_rest, spread) in REST.items()}
+        self.spreads["systolic_mmhg"] = dice.choice(SYSTOLIC_SPREADS)
 
     @staticmethod
     def within(name: str, value: float) -> float:
@@ -55,7 +70,7 @@ class Person:
             name: self.within(name, self.dice.gauss(self.rest[name], spread))
             if name == "spo2"
             else self.dice.gauss(self.rest[name], spread)
-            for name, (_, _, spread) in REST.items()
+            for name, spread in self.spreads.items()
         }
         tenths = Decimal(round(values.pop("temperature_c") * 10)) / 10
         whole = {name: round(value) for name, value in values.items()}
@@ -73,13 +88,14 @@ class Visit:
         self.nurse, self.person = nurse, Person(dice)
         born = date(1930 + dice.randrange(75), 1 + dice.randrange(12), 5)
         self.at = STARTED + timedelta(days=number)
+        self.baseline = self.person.measured()
         self.session = make_running(
             clinic,
             nurse,
             prescriber,
             at=self.at,
             patient=make_patient(clinic, nurse, birth_date=born),
-            baseline=self.person.measured(),
+            baseline=self.baseline,
             experience=dice.choice(["first", "experienced"]),
             observation_minutes=dice.choice([20, 60]),
             product_key=dice.choice(PRODUCTS),
@@ -107,6 +123,11 @@ class Visit:
             stage=Stage.DISCHARGED, outcome="completed"
         )
 
+    def measured(self) -> dict:
+        first = self.person.measured()
+        fall = self.baseline["systolic_mmhg"] - first["systolic_mmhg"]
+        return self.person.measured() if fall >= SURPRISE_MMHG else first
+
     def act(self, chart: SessionChart) -> None:
         if chart.is_volume_in:
             finish.end_infusion(session=chart.session, by=by(self.nurse, self.at))
@@ -115,7 +136,7 @@ class Visit:
         to = chart.running.next_rung
         record_vitals(
             session=chart.session,
-            reading=self.person.measured() | {"tolerated": True},
+            reading=self.measured() | {"tolerated": True},
             step_up_to=None if held or to is None else to.pump_ml_per_h,
             read_back=True,
             by=by(self.nurse, self.at),
