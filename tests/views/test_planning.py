@@ -57,7 +57,7 @@ def test_a_visit_is_listed_with_what_it_was_started_with(sign_in, morning):
     known = text(http.get(reverse("patient-detail", args=[morning.patient.pk])))
     record = text(http.get(reverse("infusion-record", args=[morning.visit.pk])))
 
-    assert "Privigen 10%, 30 g" in listed
+    assert re.search("Privigen 10%,\\s+30\N{NO-BREAK SPACE}g", listed)
     assert "Octagam" not in listed
     assert re.search(r"Infusing, chair [^<]*, Privigen 10%", known)
     assert "Octagam" not in record
