@@ -223,6 +223,16 @@ class TestEveryAnswer:
 
         assert middleware.Sheets(lambda request: answer)(None).close is print
 
+    @pytest.mark.parametrize(
+        ("https", "name"), [(True, "__Host-wall"), (False, "wall")]
+    )
+    def test_with_https_a_wall_screens_cookie_is_this_hosts_alone(
+        self, settings, https, name
+    ):
+        settings.HTTPS = https
+
+        assert access.wall_cookie() == name
+
     def test_a_view_that_says_how_long_it_may_be_kept_is_believed(self):
         given = HttpResponse(headers={"Cache-Control": "public"})
 

@@ -210,6 +210,7 @@ def test_an_admin_opens_the_places_of_a_day_where_this_user_slipped(
     later = NINE + timedelta(days=1)
     refused(nurse, "10.0.0.6", at=NINE - MINUTE)
     refused(nurse, "10.0.0.7")
+    refused(nurse, "")
     refused(nurse, "10.0.0.8", at=later)
     refused(colleague, "10.0.0.9", at=later)
     places = [f"address:10.0.0.{end}" for end in (6, 7, 8, 9)]
