@@ -12,7 +12,12 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import NumberField, PlainText
-from sessions.rules.dosing_policy import POLICY_BASES, RESTART_METHODS, ROUNDINGS
+from sessions.rules.dosing_policy import (
+    OUTLIVED,
+    POLICY_BASES,
+    RESTART_METHODS,
+    ROUNDINGS,
+)
 from sessions.rules.language import inside, say
 from sessions.rules.thresholds import Side
 
@@ -106,7 +111,7 @@ def _settings(
 ) -> Iterator[Editable]:
     for section in sections:
         for key, entry in document[half][section].items():
-            if not isinstance(entry, Mapping):
+            if not isinstance(entry, Mapping) or (section, key) in OUTLIVED:
                 continue
             label, unit = words_of(key)
             choices = CHOICES.get((section, key), ())

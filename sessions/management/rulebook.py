@@ -647,9 +647,6 @@ DOSING = (
     ("dosing_weight.min_height_cm", "dosing",
      "Under {} cm only the actual weight is used.",
      "test_dosing.py::test_the_excluded_keep_their_actual_weight"),
-    ("weight.max_age_days", "titration",
-     "A weight older than {} days is asked for again.",
-     "test_titration.py::test_a_plan_warns"),
     ("weight.outer_limit_days", "titration",
      "A weight older than {} days cannot be ordered on.",
      "test_titration.py::test_a_plan_warns"),
@@ -684,9 +681,6 @@ DOSING = (
     ("intervals.long_gap_weeks", "titration",
      "More than {} weeks since the last infusion make the next a first infusion.",
      "test_titration.py::test_who_starts_as_a_first_infusion"),
-    ("intervals.replacement_weeks", "dosing",
-     "Replacement therapy is proposed every {} weeks.",
-     "test_policy.py::test_the_shipped_document_is_json_with_numbers_as_text"),
 )  # fmt: skip
 """Each choice on dose and rate: where it is used, in words, and its test."""
 

@@ -129,6 +129,10 @@ class Fields:
         fields.done()
         return setting
 
+    def let_stand(self, key: str) -> None:
+        """Leave a key that documents of before hold and nothing asks for any more."""
+        self.read.add(key)
+
     def done(self) -> None:
         """Refuse what nobody read: an unknown key is a mistake, never ignored."""
         for key in self.table:

@@ -14,6 +14,11 @@ BASES = ("actual", "ideal", "adjusted")
 POLICY_BASES = (*BASES, "adjusted_if_obese")
 ROUNDINGS = ("vial", "1 g", "5 g", "none")
 RESTART_METHODS = ("half_rate", "previous_step", "first_step")
+OUTLIVED = (("intervals", "replacement_weeks"), ("weight", "max_age_days"))
+"""Sections and keys of earlier documents that decide nothing; they stay readable.
+
+How long a weight is valid is the clinic's setting; an order names its own interval.
+"""
 
 
 class DosingError(ValueError):
@@ -64,9 +69,8 @@ class DosingWeightPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightPolicy:
-    """How old and how different a weight may be, and which are impossible."""
+    """How different a weight may be, and which are too old or impossible."""
 
-    max_age_days: Setting[Decimal]
     outer_limit_days: Setting[Decimal]
     change_percent: Setting[Decimal]
     least_kg: Setting[Decimal]
@@ -101,7 +105,6 @@ class IntervalPolicy:
     """Times between infusions that change what the next one is."""
 
     long_gap_weeks: Setting[Decimal]
-    replacement_weeks: Setting[Decimal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +124,14 @@ class DosingPolicy:
     def from_document(cls, document: Mapping[str, Any]) -> DosingPolicy:
         """Read the dosing part of a protocol; `DocumentError` names a wrong key."""
         document_fields = Fields("dosing", document)
-        child = document_fields.child
+
+        def child(section: str) -> Fields:
+            table = document_fields.child(section)
+            for place, key in OUTLIVED:
+                if place == section:
+                    table.let_stand(key)
+            return table
+
         policy = DosingPolicy(
             ladder=_ladder_policy(child("ladder")),
             ceiling=_ceiling_policy(child("ceiling")),
@@ -210,7 +220,6 @@ def _dosing_weight_policy(table: Fields) -> DosingWeightPolicy:
 
 def _weight_policy(table: Fields) -> WeightPolicy:
     policy = WeightPolicy(
-        max_age_days=_number(table, "max_age_days", most="180"),
         outer_limit_days=_number(table, "outer_limit_days", most="180"),
         change_percent=_number(table, "change_percent", most="100"),
         least_kg=_number(table, "least_kg"),
@@ -244,7 +253,6 @@ def _restart_policy(table: Fields) -> RestartPolicy:
 def _interval_policy(table: Fields) -> IntervalPolicy:
     policy = IntervalPolicy(
         long_gap_weeks=_number(table, "long_gap_weeks"),
-        replacement_weeks=_number(table, "replacement_weeks"),
     )
     table.done()
     return policy

@@ -477,7 +477,7 @@ def _weight_warnings(facts: Facts, clinic: Clinic, at: datetime):
                 "after {weight_valid_days}. Measure again, or say why it "
                 "still holds."
             ).format(days=days, weight_valid_days=clinic.weight_valid_days),
-            limits.max_age_days.source,
+            Source(text="Clinic setting: how long a weight is valid"),
         )
     if before is None:
         return

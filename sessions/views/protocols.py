@@ -23,6 +23,7 @@ from sessions.forms.protocols import (
     words_of,
 )
 from sessions.models import ProtocolEvent, ProtocolVersion
+from sessions.rules.dosing_policy import OUTLIVED
 from sessions.rules.language import inside, phrase, say
 from sessions.rules.policy import MonitoringPolicy
 from sessions.rules.thresholds import Phase, Threshold
@@ -120,11 +121,11 @@ def tables(found: ProtocolVersion) -> dict[str, Any]:
     document = found.document
     return {
         "settings": [
-            (SECTIONS[name], list(_settings(table)))
+            (SECTIONS[name], list(_settings(name, table)))
             for name, table in document["dosing"].items()
         ]
         + [
-            (SECTIONS[name], list(_settings(document["monitoring"][name])))
+            (SECTIONS[name], list(_settings(name, document["monitoring"][name])))
             for name in SCHEDULES
         ],
         "acts": list(policy.acts.values()),
@@ -136,10 +137,10 @@ def tables(found: ProtocolVersion) -> dict[str, Any]:
     }
 
 
-def _settings(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _settings(section: str, table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for key, entry in table.items():
         label, unit = words_of(key)
-        if isinstance(entry, Mapping):
+        if isinstance(entry, Mapping) and (section, key) not in OUTLIVED:
             yield {
                 "label": label,
                 "value": _value(entry["value"]),

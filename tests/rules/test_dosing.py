@@ -24,6 +24,7 @@ from sessions.rules.dosing import (
     range_check,
     vial_sets,
 )
+from sessions.rules.dosing_policy import OUTLIVED
 from sessions.rules.sources import DocumentError
 
 POLICY = default_policy().dosing
@@ -495,7 +496,7 @@ def test_an_order_without_one_dose_is_refused(wrong, field, words):
         ("restart.fraction", {"value": "1", "source": "s"}),
         ("restart.method", {"value": "as_before", "source": "s"}),
         ("dosing_weight.basis", {"value": "guess", "source": "s"}),
-        ("weight.max_age_days", {"value": "181", "source": "s"}),
+        ("weight.outer_limit_days", {"value": "181", "source": "s"}),
     ],
 )
 def test_a_wrong_policy_names_its_key(path, value):
@@ -509,6 +510,19 @@ def test_a_wrong_policy_names_its_key(path, value):
         DosingPolicy.from_document(document)
 
 
+@pytest.mark.parametrize(("section", "key"), OUTLIVED)
+def test_a_document_of_before_is_read_and_a_new_one_lacks_what_nobody_asks_for(
+    section, key
+):
+    document = default_document()["dosing"]
+    assert key not in document[section]
+    document[section][key] = {"value": "4", "source": "s"}
+
+    assert DosingPolicy.from_document(document) == DosingPolicy.from_document(
+        default_document()["dosing"]
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "inside", "outside", "words"),
     [
@@ -519,7 +533,6 @@ def test_a_wrong_policy_names_its_key(path, value):
         ("rounding.pump_ml_per_h", "1", "1.1", "must be at most 1"),
         ("dosing_weight.excess_factor", "1", "1.1", "must be at most 1"),
         ("dosing_weight.obese_percent_of_ideal", "101", "100", "must be more than 100"),
-        ("weight.max_age_days", "180", "181", "must be at most 180"),
         ("weight.outer_limit_days", "180", "181", "must be at most 180"),
         ("weight.change_percent", "100", "101", "must be at most 100"),
         ("dose_range.hard_times_highest", "2", "2.1", "must be at most 2"),

@@ -8,7 +8,7 @@ from django.urls import reverse
 from sessions.models import AuditEntry, ProtocolEvent, ProtocolVersion
 from sessions.services import protocols
 from tests.conftest import PASSWORD
-from tests.factories.protocols import actor, protocol_in_force
+from tests.factories.protocols import actor, protocol_in_force, with_value
 from tests.reading import tight
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +75,30 @@ def test_a_changed_value_becomes_the_next_version_with_its_own_source(
     same = made.document["dosing"]["ladder"]["multiply_by"]
     assert same == version.document["dosing"]["ladder"]["multiply_by"]
     assert protocols.in_force(version.clinic).number == 1
+
+
+def test_a_value_of_before_that_decides_nothing_is_neither_shown_nor_asked(
+    sign_in, charge_nurse, version
+):
+    days = {"value": "28", "source": "Our committee"}
+    before = with_value(version, "dosing", "weight", "max_age_days", value=days)
+    old = protocols.draft_version(
+        protocol=version.protocol,
+        document=before,
+        note="as before",
+        based_on=version,
+        by=actor(charge_nurse),
+    )
+    client = sign_in(charge_nurse)
+
+    page = client.get(reverse("protocol-version", args=[old.pk]))
+    form = client.get(draft_url(old)).context["form"]
+
+    shown = {row["label"] for _, rows in page.context["settings"] for row in rows}
+    assert "Outer limit" in shown
+    assert "Max age" not in shown
+    assert "weight.outer_limit_days" in form.fields
+    assert "weight.max_age_days" not in form.fields
 
 
 def test_a_limit_and_an_action_are_changed_in_a_draft_of_a_draft(
