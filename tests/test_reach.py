@@ -9,6 +9,7 @@ from django.db import DatabaseError
 from django.http import Http404, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import get_language
 
 from sessions import access, middleware
 from sessions.access import (
@@ -200,6 +201,12 @@ class TestEveryAnswer:
         answer = stage.process_exception(asking(rf, nurse), DatabaseError("full"))
         assert answer.status_code == 503
         assert "NOT SAVED" in answer.content.decode()
+        assert "<html" in answer.content.decode()
+        part = asking(rf, nurse)
+        part.htmx = True
+        answer = stage.process_exception(part, DatabaseError("full"))
+        assert "NOT SAVED" in answer.content.decode()
+        assert "<html" not in answer.content.decode()
         assert stage.process_exception(asking(rf, nurse), ValueError()) is None
 
     def test_sheets_are_asked_for_after_the_answer_and_before_it_closes(
@@ -222,6 +229,19 @@ class TestEveryAnswer:
         answer = SimpleNamespace(close=print)
 
         assert middleware.Sheets(lambda request: answer)(None).close is print
+
+    def test_a_wall_screen_speaks_its_clinics_language_at_its_clock(self, rf, clinic):
+        clinic.language, clinic.time_zone = "de", "Europe/Berlin"
+        request = rf.get("/")
+
+        told = access._for_wall(
+            clinic,
+            lambda _: (get_language(), timezone.get_current_timezone_name()),
+            request,
+        )
+
+        assert told == ("de", "Europe/Berlin")
+        assert request.clinic == clinic
 
     @pytest.mark.parametrize(
         ("https", "name"), [(True, "__Host-wall"), (False, "wall")]

@@ -35,6 +35,7 @@ PARTS = {
         [
             "tests/views/test_access.py",
             "tests/views/test_sign_ins.py",
+            "tests/views/test_walls.py",
             "tests/services/test_lockout.py",
             "tests/services/test_sign_ins.py",
             "tests/test_pace.py",
