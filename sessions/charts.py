@@ -51,6 +51,7 @@ from sessions.rules.monitoring import (
     Due,
     Recheck,
     next_vitals,
+    span,
     state_at,
     time_findings,
 )
@@ -415,6 +416,14 @@ class SessionChart:
             rungs=self.rungs,
             resolution_ml_per_h=self.resolution_ml_per_h,
         )
+
+    @property
+    def pause_until(self) -> datetime | None:
+        """Until when the protocol pauses after a reaction, unless it settles later."""
+        if self.restart is None or self.policy is None:
+            return None
+        pause = self.policy.dosing.restart.pause_minutes
+        return self.rates[-1].event_time + span(pause)
 
     # vitals
 

@@ -88,6 +88,7 @@ def test_a_pause_proposes_its_restart(running, nurse):
 
     assert (now.state, now.act.key, now.act.number) == ("paused", "resume", "10.8 mL/h")
     assert now.ends_at is None
+    assert now.pause_until == minutes(46)
 
 
 def test_observation_lasts_from_the_end(running, nurse):

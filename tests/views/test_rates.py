@@ -65,7 +65,9 @@ def test_a_rate_that_was_not_sent_is_not_nought(send, running):
 
 
 def test_pause_and_resume(send, running):
-    send("pause", reason_code="away")
+    paused = send("pause", reason_code="away").content.decode()
+    assert "After a reaction the protocol pauses for 30 min" in paused
+    assert "pause 15 to 30 minutes; the longer end" in paused  # where it comes from
     refused = send("resume", rate_ml_per_h="43.2")
 
     assert refused.status_code == 422
