@@ -285,7 +285,8 @@ def _reactions(book: Rulebook, monitoring: MonitoringPolicy) -> None:
     book.section(
         "Reactions by severity",
         "No row at that severity: the next higher row, else the highest. Grades are "
-        "CTCAE. Nothing is graded by default.",
+        "CTCAE. Nothing is graded by default; what the last vital signs measure "
+        "(fever, low blood pressure) is graded no milder than they are.",
     )
     names = labels() | {"any": "Any reaction", "other": "Any other reaction"}
     for rule in monitoring.reactions.rows:

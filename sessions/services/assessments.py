@@ -13,7 +13,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
-from sessions.catalogue.reactions import labels
+from sessions.catalogue.reactions import labels, reaction
 from sessions.charts import SessionChart, vital_set
 from sessions.models import Stage, VitalSigns
 from sessions.rules.assessment import Chart, assess, lot_findings
@@ -21,7 +21,7 @@ from sessions.rules.findings import Action, Finding, Severity, Value
 from sessions.rules.language import inside, say
 from sessions.rules.news2 import News2, News2Refused
 from sessions.rules.policy import Policy
-from sessions.rules.reactions import Symptom
+from sessions.rules.reactions import Symptom, worked_out_severity
 from sessions.rules.recommendation import RatePosition, Recommendation, recommend
 from sessions.rules.thresholds import Phase
 
@@ -33,10 +33,14 @@ LOT_SERIES = "new lot "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What the rules said about one save; `fault` says why they could not speak."""
+    """What the rules said about one save; `fault` says why they could not speak.
+
+    `measured` is the grade that the vital signs give to the symptoms they measure.
+    """
 
     recommendation: Recommendation | None = None
     news2: News2 | News2Refused | None = None
+    measured: Severity | None = None
     fault: str = ""
 
     @property
@@ -98,9 +102,23 @@ def judge_reaction(
         said = {found.rule for found in alone.findings}
         kept = [found for found in answer.findings if found.rule not in said]
         recommendation = _recommend(chart, chart.policy, kept, asked.phase)
-        return Judgement(recommendation=recommendation, news2=answer.news2)
+        measured = _measured(symptoms, alone.findings)
+        return Judgement(
+            recommendation=recommendation, news2=answer.news2, measured=measured
+        )
     except Exception as error:
         return _not_done(error)
+
+
+def _measured(
+    symptoms: Iterable[Symptom], findings: tuple[Finding, ...]
+) -> Severity | None:
+    """The highest grade that vital signs give to one of these symptoms, if any."""
+    grades = [
+        worked_out_severity(reaction(symptom.reaction), findings)
+        for symptom in symptoms
+    ]
+    return max((grade for grade in grades if grade is not None), default=None)
 
 
 def judge_new_lot(chart: SessionChart, lot: str, before: Iterable[str]) -> Judgement:

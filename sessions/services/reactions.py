@@ -94,7 +94,7 @@ def proposed(
     )
     advice = judgement.recommendation
     action = advice.action if advice else Action.PAUSE
-    grade = worked_out(symptoms, judgement.findings)
+    grade = worked_out(symptoms, judgement)
     is_severe = _rank(max(grade, graded, key=_rank)) >= _rank(Grade.SEVERE)
     if is_severe:
         action = max(Action.STOP, action)
@@ -150,7 +150,7 @@ def record_reaction(
         judgement = judge_reaction(
             chart, seen, onset=moment, recurrence=_is_back(chart, seen)
         )
-        rule_grade = worked_out(seen, judgement.findings)
+        rule_grade = worked_out(seen, judgement)
         _check_action(chart, action, max(rule_grade, grade, key=_rank))
         called = judgement.recommendation.action if judgement.recommendation else None
         milder = called is None or called > Action.OBSERVE
@@ -227,11 +227,14 @@ def _called_for(chart: SessionChart, reaction: Reaction) -> Action:
     return max((Action(flag.action) for flag in flags), default=Action.CONTINUE)
 
 
-def worked_out(symptoms: Sequence[Symptom], findings: Sequence = ()) -> str:
-    """The grade the symptoms and the protocol's rows make; nothing is a default."""
+def worked_out(symptoms: Sequence[Symptom], judgement: Judgement) -> str:
+    """The grade of the symptoms, of the protocol's rows, and of what measures them.
+
+    A fever is no milder than its temperature; nothing is a default.
+    """
+    found = [judgement.measured, *(each.severity for each in judgement.findings)]
     severities = [symptom.severity for symptom in symptoms]
-    severities += [found.severity for found in findings if found.severity is not None]
-    return max(severities).value
+    return max(severities + [each for each in found if each is not None]).value
 
 
 def _read(symptoms: Sequence[tuple[str, str]]) -> tuple[Symptom, ...]:

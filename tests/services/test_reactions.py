@@ -16,6 +16,7 @@ from sessions.services.reactions import proposed, record_outcome, record_reactio
 from tests.factories.infusions import by, make_running, minutes
 from tests.factories.rates import make_rate
 from tests.factories.reactions import make_allergy, make_medicine, make_vial
+from tests.factories.vitals import make_vitals
 
 pytestmark = pytest.mark.django_db
 SEVERITIES = ("mild", "moderate", "severe")
@@ -127,6 +128,20 @@ def test_the_grade_may_be_changed_and_the_worked_out_one_is_kept(running, nurse)
     row = log(running, nurse, grade="moderate").reaction
 
     assert (row.grade, row.graded_by_rule) == ("moderate", "mild")
+
+
+def test_what_measures_a_reaction_grades_it_too(running, nurse):
+    """A fever of 40.1 °C is no mild one, and is not continued through (H26)."""
+    fever, headache = [("fever", "mild")], [("headache", "mild")]
+    make_vitals(running, nurse, minutes(68), temperature_c=Decimal("40.1"))
+
+    assert proposed(chart(running, 70), headache).grade == "mild"
+    assert proposed(chart(running, 70), fever).grade == "severe"
+    with pytest.raises(Refused, match="cannot be continued through"):
+        log(running, nurse, symptoms=fever, action="continue", action_reason="well")
+    row = log(running, nurse, symptoms=fever, action="stop", grade="moderate").reaction
+
+    assert (row.grade, row.graded_by_rule) == ("moderate", "severe")
 
 
 def test_medicines_are_given_in_the_same_act(running, nurse, prescriber):
