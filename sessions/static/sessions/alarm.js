@@ -86,5 +86,5 @@
   look();
   opened = true;
   setInterval(look, 1000);
-  document.addEventListener("htmx:afterSettle", () => { showSwitch(); look(); });
+  document.addEventListener("clinic:settled", () => { showSwitch(); look(); });
 })();

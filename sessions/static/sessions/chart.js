@@ -44,7 +44,7 @@
   document.addEventListener("pointerdown", point);
   document.addEventListener("pointermove", point);
 
-  document.addEventListener("htmx:afterSettle", () => {
+  document.addEventListener("clinic:settled", () => {
     const chart = kept && document.querySelector("[data-reads]");
     if (chart) show(chart, stops(chart).find((stop) => stop.dataset.at === kept));
   });

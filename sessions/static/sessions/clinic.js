@@ -128,7 +128,14 @@
   };
   setInterval(tick, 1000);
   document.addEventListener("visibilitychange", tick);
-  document.addEventListener("htmx:afterSettle", tick);
+  // Every part of an answer settles by itself: what looks at the page does so once.
+  let settling = false;
+  document.addEventListener("htmx:afterSettle", () => {
+    if (settling) return;
+    settling = true;
+    queueMicrotask(() => { settling = false; document.dispatchEvent(new Event("clinic:settled")); });
+  });
+  document.addEventListener("clinic:settled", tick);
   // A page taken from the browser's memory shows old values: fetch it anew.
   addEventListener("pageshow", (event) => (event.persisted ? location.reload() : tick()));
 

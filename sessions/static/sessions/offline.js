@@ -76,7 +76,7 @@
     drawn = text;
     bar.hidden = !text;
     bar.classList.toggle("mild", !waiting.length);
-    bar.style.insetBlockStart = `${$(".banner")?.offsetHeight ?? 0}px`;
+    if (text) bar.style.insetBlockStart = `${$(".banner")?.offsetHeight ?? 0}px`;
 
     $$("tr[data-waiting]").forEach((old) => old.remove());
     $("#visit-evidence tbody")?.prepend(...waiting.map(row).reverse());
@@ -295,7 +295,7 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.xhr?.status) (since ? listen : flush)();
   });
-  document.addEventListener("htmx:afterSettle", () => { comeBack(); draw(); });
+  document.addEventListener("clinic:settled", () => { comeBack(); draw(); });
   document.addEventListener("change", draw);
   addEventListener("resize", draw);
   document.addEventListener("clinic:unlocked", (event) => {
