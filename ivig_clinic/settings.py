@@ -63,6 +63,7 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "ivig_clinic.urls"
 WSGI_APPLICATION = "ivig_clinic.wsgi.application"
+FORM_RENDERER = "sessions.forms.controls.Controls"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
