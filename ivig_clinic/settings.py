@@ -83,14 +83,14 @@ TEMPLATES = [
                 (
                     "django.template.loaders.cached.Loader",
                     [
-                        "django.template.loaders.filesystem.Loader",
+                        "ivig_clinic.laid_out.Loader",
                         "django.template.loaders.app_directories.Loader",
                     ],
                 )
             ]
             if not DEBUG
             else [
-                "django.template.loaders.filesystem.Loader",
+                "ivig_clinic.laid_out.Loader",
                 "django.template.loaders.app_directories.Loader",
             ],
         },
