@@ -1,4 +1,4 @@
-"""Templates as they are sent: without the indents they are laid out with for a reader."""
+"""Templates as they are sent: without the indents they are laid out with to be read."""
 
 import re
 
