@@ -50,6 +50,11 @@ class FlagPanel:
     def flag(self):
         return self.raised.flag
 
+    @property
+    def halts(self) -> bool:
+        """Whether pause and stop stand on it: then they need no second place."""
+        return {"pause", "stop"} <= {button.action for button in self.buttons}
+
 
 def flag_panel(
     chart: SessionChart, raised: RaisedFlag, fresh_flag: Flag | None = None

@@ -74,6 +74,7 @@ def screen(request: ClinicRequest, chart: SessionChart, **given: Any) -> dict[st
     fresh = given.get("fresh_flag")
     step = None if step_held(chart, with_set_now=True) else chart.running.next_rung
     lower = lower_rungs(chart)
+    panels = [flag_panel(chart, raised, fresh) for raised in chart.loud_flags]
     context = {
         "chart": chart,
         "session": session,
@@ -84,7 +85,8 @@ def screen(request: ClinicRequest, chart: SessionChart, **given: Any) -> dict[st
         "may_chart": may_chart,
         "may_override": request.user.may("override_hard_stop"),
         "bar": bar(chart),
-        "panels": [flag_panel(chart, raised, fresh) for raised in chart.loud_flags],
+        "panels": panels,
+        "halted_above": any(panel.halts for panel in panels),
         "low_panels": [
             flag_panel(chart, raised)
             for raised in chart.open_flags

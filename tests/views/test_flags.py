@@ -52,6 +52,17 @@ def test_one_press_reduces_answers_and_starts_the_recheck(send, flag):
     assert RateChange.objects.get(flag=flag).kind == "reduce"
 
 
+def test_pause_and_stop_stand_once_while_a_flag_offers_them(send, flag, client):
+    page = client.get(f"/infusions/{flag.session_id}/").content.decode()
+    send("answer", action="reduce", rate_ml_per_h="86.4", read_back="on")
+    answered = client.get(f"/infusions/{flag.session_id}/").content.decode()
+
+    assert 'value="pause"' in page
+    assert 'value="stop"' in page
+    assert "Rate without vitals" not in page
+    assert "Rate without vitals" in answered
+
+
 def test_without_read_back_the_flag_stays_open(send, flag):
     answer = send("answer", action="reduce", rate_ml_per_h="86.4")
 
