@@ -11,7 +11,7 @@ from sessions.services.acts import Actor, act
 from tests.conftest import NINE, PRODUCT
 from tests.test_storage import past_its_checks
 
-STATE_OF_SIGN_IN = {"Factor", "Login", "RecoveryCode", "WrongTries"}
+STATE_OF_SIGN_IN = {"Factor", "Login", "RecoveryCode", "WallScreen", "WrongTries"}
 STATE_OF_SERVER = {"Onlooker", "Violation"}
 """Holds no record of care and may be forgotten; the audit tells what happened."""
 only_sqlite = pytest.mark.skipif(
