@@ -227,7 +227,7 @@ def keep_judgement(
     pressing = {
         each.series or each.rule
         for each in findings
-        if each.escalates_minutes is not None
+        if each.action > Action.OBSERVE or each.escalates_minutes is not None
     }
     whole = not any(finding.missing for finding in judgement.findings)
     events, covered, again, done = [], set(), "", Action.CONTINUE
@@ -334,10 +334,10 @@ def _after_save(
 ) -> tuple[FlagEvent | None, str]:
     """What a save means for an earlier flag: an event, and why it escalates if so.
 
-    `found` is what the save shows, by series; `pressing` the part of it that names a
-    time by which somebody has to act. What only asks for another look goes up no act,
-    beside a flag that did press as little as alone: a value that stays where it is
-    calls for no lower rate (F5, H9).
+    `found` is what the save shows, by series; `pressing` the part of it that calls for
+    an act, or names a time by which somebody has to act. What only asks for another
+    look goes up no act, beside a flag that did press as little as alone: a value that
+    stays where it is calls for no lower rate (F5, H9).
     """
     kinds = FlagEvent.Kind
     same = set(raised.series) & set(found)

@@ -1,5 +1,6 @@
 """Flags: answered by an act or a reason, rechecked, settled or escalated."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from sessions.charts import charts_of, for_charts
 from sessions.models import FlagEvent, InfusionSession, RateChange
 from sessions.services import rates
+from sessions.services import vitals as vitals_service
 from sessions.services.acts import Refused, Stale
 from sessions.services.flags import answer_flag, call_for_flag, override_flag
 from sessions.services.rates import Reason
@@ -247,6 +249,27 @@ def test_a_weak_finding_that_is_back_brings_no_act_up_with_it(fast, nurse, reduc
     assert weak.flag.action == "observe"
     assert strong.flag.action == "pause"
     assert "Back again" in strong.flag.headline
+
+
+def test_a_clinics_reduction_without_a_time_limit_escalates_all_the_same(
+    fast, nurse, reduce_flag, monkeypatch
+):
+    """The minutes of an act may be left empty: a fall that stays has not settled."""
+
+    def without_limits(chart, judgement, **given):
+        found = tuple(replace(f, escalates_minutes=None) for f in judgement.findings)
+        if advice := judgement.recommendation:
+            advice = replace(advice, findings=found, escalates_minutes=None)
+        return keep_judgement(chart, replace(judgement, recommendation=advice), **given)
+
+    keep_judgement = vitals_service.keep_judgement
+    monkeypatch.setattr(vitals_service, "keep_judgement", without_limits)
+    answer(fast, reduce_flag, nurse, 106, "reduce", "86.4")
+
+    again = save(fast, nurse, 121, systolic_mmhg=104)
+
+    assert again.flag.action == "pause"
+    assert "Not settled at the recheck" in again.flag.headline
 
 
 def test_a_late_set_from_before_it_settled_is_not_back(fast, nurse, reduce_flag):
