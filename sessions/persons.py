@@ -43,7 +43,6 @@ from sessions.rules.quantities import plain
 from sessions.rules.screening import RiskFactor as Factor
 from sessions.rules.sources import DocumentError
 
-PREGNANCY = "pregnancy"
 OVER_65 = "over_65"
 NOT_O = "blood_group_not_o"
 """Risk factors that nobody has to ask about: they follow from what is on record."""
@@ -294,7 +293,7 @@ class Person:
 
     @property
     def pregnancy(self) -> RiskFactor | None:
-        return self.known.get(PREGNANCY)
+        return self.known.get(RiskFactor.PREGNANCY)
 
     @property
     def is_pregnant(self) -> bool | None:
@@ -337,7 +336,7 @@ class Person:
     def gone(self, *, pregnancy: bool) -> list[RiskFactor]:
         """Risk factors that a newer statement replaced, those of pregnancy apart."""
         rows = self.factors.gone
-        return [row for row in rows if (row.key == PREGNANCY) is pregnancy]
+        return [row for row in rows if (row.key == RiskFactor.PREGNANCY) is pregnancy]
 
     @property
     def gone_pregnancy(self) -> list[RiskFactor]:

@@ -16,7 +16,6 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from sessions.charts import (
-    PREGNANCY,
     SessionChart,
     charts_of,
     current_rows,
@@ -145,7 +144,7 @@ def _header_then(session: InfusionSession, at: datetime) -> InfusionSession:
     then.order.current = related.order_by("number").last()
     then.nurse = _nurse_then(session, at)
     factors = RiskFactor.objects.filter(
-        recorded_by_then(at), patient=session.patient, key=PREGNANCY
+        recorded_by_then(at), patient=session.patient, key=RiskFactor.PREGNANCY
     )
     then.is_pregnant = any(
         row.presence == Presence.PRESENT for row in current_rows(factors)

@@ -14,13 +14,21 @@ from django.utils.translation import gettext_lazy as _lazy
 from sessions.catalogue.labs import LabTest, lab_tests, unit_words
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import DayField, MomentField, NumberField, PlainText
-from sessions.models import AuditEntry, Height, Patient, Presence, Severity, Sex, Weight
+from sessions.models import (
+    AuditEntry,
+    Height,
+    Patient,
+    Presence,
+    RiskFactor,
+    Severity,
+    Sex,
+    Weight,
+)
 from sessions.rules.bodies import age_years, height_questions, weight_questions
 from sessions.rules.language import day_words, say
 from sessions.rules.names import Named
 from sessions.rules.quantities import NumberError, parse_decimal, plain
 
-PREGNANCY = "pregnancy"
 PREGNANCY_DAYS = 300
 """Ahead of today a due date may lie: 40 weeks, and three more for what is counted
 differently. A product choice that catches a wrong year, not a published figure."""
@@ -419,7 +427,7 @@ class PregnancyForm(RowForm):
 
     def row_values(self) -> dict[str, Any]:
         names = ("presence", "due_date", "supervisor", "detail")
-        return {"key": PREGNANCY, **{n: self.cleaned_data[n] for n in names}}
+        return {"key": RiskFactor.PREGNANCY, **{n: self.cleaned_data[n] for n in names}}
 
 
 class LabForm(RowForm):

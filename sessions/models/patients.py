@@ -167,6 +167,9 @@ class Presence(models.TextChoices):
 class RiskFactor(PatientRow):
     """What is known of one risk factor of the catalogue (FHIR Condition)."""
 
+    PREGNANCY = "pregnancy"
+    """The key of the one that switches off NEWS2 (A8)."""
+
     key = Text(max_length=60)
     presence = Choice(choices=Presence)
     detail = Text(max_length=200, blank=True)

@@ -20,6 +20,7 @@ from sessions.models import (
     OrderStatus,
     OrderVersion,
     Presence,
+    RiskFactor,
     Sex,
     Signature,
 )
@@ -489,14 +490,14 @@ def _said_pregnant(prepared: "Preparation") -> bool | None:
 
 
 def _pregnant(prepared: "Preparation") -> bool | None:
-    row = prepared.risk_factors.get("pregnancy")
+    row = prepared.risk_factors.get(RiskFactor.PREGNANCY)
     if row is not None and row.presence == Presence.PRESENT:
         return True
     return _said_pregnant(prepared)
 
 
 def _supervisor(prepared: "Preparation") -> str:
-    row = prepared.risk_factors.get("pregnancy")
+    row = prepared.risk_factors.get(RiskFactor.PREGNANCY)
     return row.supervisor if row else ""
 
 

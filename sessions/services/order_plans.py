@@ -21,6 +21,7 @@ from sessions.models import (
     Presence,
     ProtocolVersion,
     Reaction,
+    RiskFactor,
     Signature,
     Start,
     Weight,
@@ -326,7 +327,7 @@ def body_of(patient: Patient, facts: Facts, today: date) -> Body:
         height_cm=facts.height.height_cm if facts.height else None,
         sex=patient.sex if patient.sex in ("female", "male") else None,
         age_years=patient.age_on(today),
-        pregnant="pregnancy" in facts.risks,
+        pregnant=RiskFactor.PREGNANCY in facts.risks,
     )
 
 
