@@ -43,6 +43,13 @@ CHOICES = {
     ("restart", "method"): RESTART_METHODS,
 }
 
+DECIDED_ELSEWHERE = (*OUTLIVED, ("rounding", "pump_ml_per_h"))
+"""What a protocol's page neither shows nor asks, because it decides nothing in a clinic.
+
+How fine the pumps are is the clinic's setting (`services.order_plans.dosing_policy`);
+the document's own value serves the commands, which know no clinic.
+"""
+
 NUMBER, CHOICE, FLAG = "number", "choice", "flag"
 
 
@@ -111,7 +118,7 @@ def _settings(
 ) -> Iterator[Editable]:
     for section in sections:
         for key, entry in document[half][section].items():
-            if not isinstance(entry, Mapping) or (section, key) in OUTLIVED:
+            if not isinstance(entry, Mapping) or (section, key) in DECIDED_ELSEWHERE:
                 continue
             label, unit = words_of(key)
             choices = CHOICES.get((section, key), ())

@@ -23,7 +23,6 @@ from sessions.forms.protocols import (
     words_of,
 )
 from sessions.models import ProtocolEvent, ProtocolVersion
-from sessions.rules.dosing_policy import OUTLIVED
 from sessions.rules.language import inside, phrase, say
 from sessions.rules.policy import MonitoringPolicy
 from sessions.rules.thresholds import Phase, Threshold
@@ -140,7 +139,7 @@ def tables(found: ProtocolVersion) -> dict[str, Any]:
 def _settings(section: str, table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for key, entry in table.items():
         label, unit = words_of(key)
-        if isinstance(entry, Mapping) and (section, key) not in OUTLIVED:
+        if isinstance(entry, Mapping) and (section, key) not in DECIDED_ELSEWHERE:
             yield {
                 "label": label,
                 "value": _value(entry["value"]),
