@@ -44,7 +44,7 @@ CHOICES = {
 }
 
 DECIDED_ELSEWHERE = (*OUTLIVED, ("rounding", "pump_ml_per_h"))
-"""What a protocol's page neither shows nor asks, because it decides nothing in a clinic.
+"""What a protocol's page neither shows nor asks: it decides nothing in a clinic.
 
 How fine the pumps are is the clinic's setting (`services.order_plans.dosing_policy`);
 the document's own value serves the commands, which know no clinic.

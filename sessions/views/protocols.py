@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from sessions.access import access
 from sessions.catalogue.reactions import labels
 from sessions.forms.protocols import (
+    DECIDED_ELSEWHERE,
     PARTS,
     SECTIONS,
     ApproveForm,

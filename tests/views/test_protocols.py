@@ -99,6 +99,9 @@ def test_a_value_of_before_that_decides_nothing_is_neither_shown_nor_asked(
     assert "Max age" not in shown
     assert "weight.outer_limit_days" in form.fields
     assert "weight.max_age_days" not in form.fields
+    # How fine the pumps are is the clinic's setting.
+    assert "Pump" not in shown
+    assert "rounding.pump_ml_per_h" not in form.fields
 
 
 def test_a_limit_and_an_action_are_changed_in_a_draft_of_a_draft(
