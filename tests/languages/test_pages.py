@@ -102,7 +102,7 @@ def without_data(text: str, cited: list[str]) -> str:
 
 LATER = re.compile(
     r"/orders/new/[2-9]/|/orders/(9|\d\d)/change/|/patients/[2-9]/.+"
-    r"|/infusions/[2-9]/(vials|replay|sheet|medicines|error|allocate|cancel)/"
+    r"|/infusions/[2-9]/(vials|medicines|error|allocate|cancel)/"
 )
 
 
