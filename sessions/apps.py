@@ -19,11 +19,12 @@ class SessionsConfig(AppConfig):
     verbose_name = "IVIG infusion sessions"
 
     def ready(self) -> None:
-        from sessions import checks, storage, turns
+        from sessions import checks, clocks, storage, turns
         from sessions.rules import language
         from sessions.services import acts, downtime
 
         del checks  # imported so that Django knows its checks
+        del clocks  # imported so that it compares from the start on
         language.speak(gettext, _inside)
         if downtime.after_act not in acts.changes_heard_by:
             acts.changes_heard_by.append(downtime.after_act)

@@ -5,6 +5,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
+from sessions import clocks
 from sessions.backups.age import age_of_last_verified
 from sessions.middleware import SECOND_FACTOR
 from sessions.services import downtime
@@ -31,7 +32,13 @@ def shell(request) -> dict:
     """
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
-        return {"now": timezone.now(), "nav": [], "clinic": None, "user": user}
+        return {
+            "now": timezone.now(),
+            "nav": [],
+            "clinic": None,
+            "user": user,
+            "clock_step": clocks.server.step,
+        }
     now = timezone.now()
     admin = user.may("manage_settings")
     entering = user.needs_second_factor and not request.session.get(SECOND_FACTOR)
@@ -39,6 +46,7 @@ def shell(request) -> dict:
         "user": user,
         "clinic": user.clinic,
         "now": now,
+        "clock_step": clocks.server.step,
         "backup": SimpleLazyObject(lambda: age_of_last_verified(now))
         if admin
         else None,

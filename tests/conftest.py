@@ -14,7 +14,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
-from sessions import storage
+from sessions import clocks, storage
 from sessions.middleware import LAST_SEEN, SECOND_FACTOR, SIGNED_IN_AT
 from sessions.models import Chair, Clinic, User
 
@@ -40,6 +40,7 @@ def _clock(pytestconfig):
     zone, moment = pytestconfig.getoption("clock").split(",")
     with time_machine.travel(datetime.fromisoformat(moment).replace(tzinfo=UTC)):
         Clinic._meta.get_field("time_zone").default = zone
+        clocks.server.begin()
         yield
 
 

@@ -4,6 +4,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from sessions import clocks
 from sessions.access import ClinicRequest, access, actor
 from sessions.alarms import alarms_of
 from sessions.middleware import POLL
@@ -14,7 +15,8 @@ from sessions.services.onlookers import look
 def others(request: ClinicRequest) -> HttpResponse:
     """Open flags of every chair but the one on the screen; 204 while none changed.
 
-    And who else has this visit open: each page that asks here is heard of so (H15).
+    And who else has this visit open: each page that asks here is heard of so (H15); and
+    that the server's clock was set (H14).
     """
     at = timezone.now()
     here = request.GET.get("but", "")
@@ -26,7 +28,10 @@ def others(request: ClinicRequest) -> HttpResponse:
         if str(chart.session.pk) != here
     ]
     parts = [f"{c.session.pk}.{c.loud_flags[0].flag.pk}" for c in charts]
-    shown = "-".join([*parts, *(f"u{row.user_id}" for row in also)])
+    parts += [f"u{row.user_id}" for row in also]
+    if step := clocks.server.step:
+        parts.append(f"c{step.minutes}")
+    shown = "-".join(parts)
     if request.GET.get("shown", "") == shown:
         return HttpResponse(status=204)
     context = {

@@ -9,6 +9,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -455,6 +456,33 @@ def test_a_clock_that_went_ahead_raises_no_flags_and_gives_no_volume_twice(
     times = [row.event_time for row in again.chart.vitals]
     assert times == sorted(times)
     assert again.chart.volume_ml <= again.chart.total_ml
+
+
+def test_a_clock_that_went_ahead_is_said_on_board_wall_and_visit_until_it_is_right(
+    clinic, nurse, prescriber, sign_in
+):
+    session = make_running(clinic, nurse, prescriber, at=timezone.now() - GAP)
+    visit = reverse("infusion-detail", args=[session.pk])
+    alarms, live = reverse("board-alarms"), reverse("board-live")
+    addresses = [reverse("board"), reverse("board-wall"), visit]
+    addresses += [f"{live}?token=old", f"{live}?wall=1&token=old"]
+    said = "CLOCK STEPPED: The server's clock was set 2 h 0 min ahead since it started."
+
+    def shown(address: str) -> str:
+        return html.unescape(sign_in(nurse).get(address).content.decode())
+
+    with time_machine.travel(timezone.now() + timedelta(minutes=TWO_HOURS)):
+        for address in addresses:
+            assert shown(address).count(f"<b>{said}") == 1, address
+        swapped = re.search('<div id="clock-step" hx-swap-oob.*', shown(alarms), re.S)
+        assert said in swapped[0]
+        kept = re.search(r"shown=([\w.-]+)\"", shown(alarms))[1]
+        assert sign_in(nurse).get(alarms, {"shown": kept}).status_code == 204
+
+    for address in (*addresses, f"{alarms}?shown={kept}"):
+        assert shown(address), address
+        assert "CLOCK STEPPED" not in shown(address), address
+    assert not Flag.objects.filter(session=session).exists()
 
 
 def test_a_clock_that_went_back_is_said_on_board_and_visit_and_by_the_save(
