@@ -13,7 +13,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
-from sessions.forms.base import ClinicForm, WaitingForm
+from sessions.forms.base import WaitingForm
+from sessions.forms.corrections import Correcting
 from sessions.forms.fields import MomentField, NumberField, PlainText, WholeField
 from sessions.models import (
     Clinic,
@@ -369,17 +370,11 @@ class VitalsForm(WaitingForm):
         return getattr(self.last, name) or None
 
 
-class CorrectionForm(VitalsForm):
+class CorrectionForm(Correcting, VitalsForm):
     """A set written down anew; the first values stay readable beside it."""
 
     pressed_at = None  # it waits for nothing: a correction is made with the line up
     time_hint = _lazy("Change it only if the time was wrong.")
-
-    correction_reason = PlainText(
-        max_length=200,
-        label=_lazy("Why is it corrected?"),
-        error_messages={"required": _lazy("Write why it is corrected.")},
-    )
 
     @classmethod
     def filled(cls, row: VitalSigns, **options: Any) -> "CorrectionForm":
@@ -401,16 +396,6 @@ class CorrectionForm(VitalsForm):
             ),
         }
         return form
-
-
-class WithdrawForm(ClinicForm):
-    """Why a set does not belong here at all."""
-
-    correction_reason = PlainText(
-        max_length=200,
-        label=_lazy("Why is it withdrawn?"),
-        error_messages={"required": _lazy("Write why it is withdrawn.")},
-    )
 
 
 def earliest_of(scheduled_at: datetime) -> datetime:

@@ -86,7 +86,7 @@ class RateChange(SessionRow):
             ),
             models.UniqueConstraint(
                 fields=["session"],
-                condition=Q(kind=RateKind.START),
+                condition=Q(kind=RateKind.START, supersedes=None),
                 name="one_start_per_session",
             ),
         ]

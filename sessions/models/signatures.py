@@ -21,6 +21,7 @@ class Signature(ClinicalRow):
         OVERRODE = "overrode", _lazy("I override this hard stop")
         ABOVE_CEILING = "above_ceiling", _lazy("I order this rate above the ceiling")
         ENTERED_IN_ERROR = "entered_in_error", _lazy("This record was entered in error")
+        CORRECTED = "corrected", _lazy("I correct this signed record")
 
     meaning = Choice(choices=Meaning)
     signed_name = Text(max_length=160)

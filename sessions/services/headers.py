@@ -16,6 +16,7 @@ from sessions.models import (
 from sessions.rules.language import inside
 from sessions.services.acts import Actor, Refused, Stale
 from sessions.services.locks import refuse_backwards
+from sessions.services.sign_ins import confirm_password
 
 
 def locked(
@@ -91,6 +92,26 @@ def sign(meaning: Signature.Meaning, *, by: Actor, **about) -> Signature:
     return Signature.objects.create(
         meaning=meaning, signed_name=str(by.user), **about, **by.stamp()
     )
+
+
+def confirm_correction(session: InfusionSession, *, password: str, by: Actor) -> None:
+    """Ask for the password where the record was signed at discharge (SAFETY 6).
+
+    Stands before the act, as `confirm_password` does.
+    """
+    if session.stage == Stage.DISCHARGED:
+        confirm_password(by=by, password=password)
+
+
+def sign_correction(
+    seen: InfusionSession, header: InfusionSession, *, by: Actor
+) -> None:
+    """Sign what corrects a signed record; `seen` is the visit before it was locked."""
+    if header.stage != Stage.DISCHARGED:
+        return
+    if seen.stage != Stage.DISCHARGED:
+        raise Stale("This visit was discharged in the meantime. Look again.")
+    sign(Signature.Meaning.CORRECTED, by=by, session=header)
 
 
 def save_header(header: InfusionSession, *fields: str) -> None:

@@ -71,6 +71,12 @@ class Record:
         signed = [s for s in self.signatures if s.meaning == "discharged"]
         return signed[-1].recorded_at if signed else None
 
+    @property
+    def corrected_at(self) -> datetime | None:
+        """When the signed record was last corrected, under a signature of its own."""
+        signed = [s for s in self.signatures if s.meaning == "corrected"]
+        return signed[-1].recorded_at if signed else None
+
 
 def record_of(session: InfusionSession, *, at: datetime) -> Record:
     """Read one visit whole, and compare what was planned with what was done."""

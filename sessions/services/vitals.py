@@ -24,6 +24,7 @@ from sessions.services.flags import (
     keep_judgement,
     take_back_verdicts,
 )
+from sessions.services.headers import confirm_correction, sign_correction
 from sessions.services.locks import locked_chart
 
 READING = (
@@ -111,14 +112,16 @@ def correct_vitals(
     reading: Mapping[str, Any],
     reason: str,
     by: Actor,
+    password: str = "",
     event_time: datetime | None = None,
     seen_version: int | None = None,
 ) -> RecordedVitals:
     """Replace a set that was written down wrongly; the first value stays readable.
 
     The rules are run again for the set, and for every later one when it is the
-    baseline that they are compared with (H13, H21).
+    baseline that they are compared with (H13, H21). A signed record is signed again.
     """
+    confirm_correction(session, password=password, by=by)
     with act("vitals.correct", by=by, patient=session.patient) as done:
         chart = locked_chart(session, by=by, seen_version=seen_version)
         old = next((row for row in chart.vitals if row.pk == vitals_id), None)
@@ -147,14 +150,21 @@ def correct_vitals(
         flag = kept.flag
         if was_baseline:
             flag = _run_again(chart, after=row, by=by) or flag
+        sign_correction(session, chart.session, by=by)
         done.on(row, supersedes=old.pk, flag=flag.pk if flag else None)
     return RecordedVitals(vitals=row, chart=chart, flag=flag, events=tuple(kept.events))
 
 
 def withdraw_vitals(
-    *, session: InfusionSession, vitals_id: int, reason: str, by: Actor
+    *,
+    session: InfusionSession,
+    vitals_id: int,
+    reason: str,
+    by: Actor,
+    password: str = "",
 ) -> VitalSigns:
     """Withdraw a set that belongs to somebody else or was never taken."""
+    confirm_correction(session, password=password, by=by)
     with act("vitals.withdraw", by=by, patient=session.patient) as done:
         chart = locked_chart(session, by=by)
         old = next((row for row in chart.vitals if row.pk == vitals_id), None)
@@ -177,6 +187,7 @@ def withdraw_vitals(
         _put(chart, row, instead_of=old)
         close_corrected(chart, old, reason, by)
         take_back_verdicts(chart, old, reason, by)
+        sign_correction(session, chart.session, by=by)
         done.on(row, supersedes=old.pk)
     return row
 

@@ -15,6 +15,7 @@ from sessions.access import ClinicRequest, chart_in_reach
 from sessions.catalogue.reactions import vocabulary
 from sessions.charts import RaisedFlag, SessionChart, read_course
 from sessions.drawing import draw
+from sessions.forms.corrections import WithdrawForm
 from sessions.forms.reactions import PREFIX
 from sessions.forms.vitals import VitalsForm, earliest_of
 from sessions.models import (
@@ -201,6 +202,17 @@ def _resume_choices(chart: SessionChart) -> list[dict[str, Any]]:
         }
         for rate in (proposed.ml_per_h, *sorted(rates))
     ]
+
+
+def withdraw_form(chart: SessionChart, data: Any = None) -> WithdrawForm:
+    """Why a row is withdrawn; it stands on one page with the form that corrects it."""
+    return WithdrawForm(
+        data,
+        clinic=chart.session.clinic,
+        at=chart.at,
+        is_signed=chart.session.stage == Stage.DISCHARGED,
+        auto_id="withdraw_%s",
+    )
 
 
 def table_rows(chart: SessionChart) -> list[dict[str, Any]]:

@@ -6,10 +6,11 @@ from django.utils import timezone
 
 from sessions.access import access, session_in_reach
 from sessions.charts import charts_of
-from sessions.forms.vitals import CorrectionForm, WithdrawForm
+from sessions.forms.vitals import CorrectionForm
+from sessions.models import Stage
 from sessions.services.vitals import correct_vitals, record_vitals, withdraw_vitals
 from sessions.views.acting import STALE, attempt
-from sessions.views.screens import answer, banner, vitals_form
+from sessions.views.screens import answer, banner, vitals_form, withdraw_form
 
 
 @access("chart", methods=("POST",))
@@ -66,8 +67,8 @@ def correct(request, pk, vitals):
             session=session,
             vitals_id=vitals,
             by=by,
-            reason=form.cleaned_data["correction_reason"],
             seen_version=form.seen_version,
+            **form.why,
             **_same_minute(form.values, old),
         ),
     )
@@ -84,22 +85,19 @@ def withdraw(request, pk, vitals):
     old = next((row for row in chart.vitals if row.pk == vitals), None)
     if old is None:
         raise Http404
-    form = WithdrawForm(request.POST, clinic=request.clinic, at=chart.at)
+    form = withdraw_form(chart, request.POST)
     tried = attempt(
         request,
         form,
         lambda by: withdraw_vitals(
-            session=session,
-            vitals_id=vitals,
-            reason=form.cleaned_data["correction_reason"],
-            by=by,
+            session=session, vitals_id=vitals, by=by, **form.why
         ),
     )
     if tried.saved:
         return redirect("infusion-detail", pk=pk)
     shown = CorrectionForm.filled(old, **_about(chart, old))
     return _correction_page(
-        request, chart, old, shown, status=tried.status, notice=tried.message
+        request, chart, old, shown, status=tried.status, withdraw=form
     )
 
 
@@ -122,17 +120,17 @@ def _about(chart, old):
         "last": earlier[-1] if earlier else None,
         "baseline": chart.baseline,
         "earliest": drawn.earliest,
+        "is_signed": chart.session.stage == Stage.DISCHARGED,
     }
 
 
-def _correction_page(request, chart, old, form, *, status, notice=""):
+def _correction_page(request, chart, old, form, *, status, withdraw=None):
     context = {
         "chart": chart,
         "session": chart.session,
         "old": old,
         "form": form,
-        "notice": notice,
-        "key": CorrectionForm(**_about(chart, old)).key,
+        "withdraw": withdraw or withdraw_form(chart),
         "banner": banner(chart),
         "now": chart.at,
     }

@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from sessions.models import AuditEntry, Outcome, Signature, Stage
+from sessions.models import AuditEntry, Outcome, Signature, Stage, VitalSigns
 from sessions.services import finish
 from sessions.services.vitals import correct_vitals, record_vitals
 from tests.conftest import PASSWORD
@@ -191,6 +191,63 @@ class TestRecord:
         assert "SIGNED" in page
         assert "Kwame Mensah, RN" in page
         assert "This record is complete and correct" in page
+
+    @pytest.mark.parametrize(
+        ("name", "words_in"),
+        [("vitals-correct", {"pulse": "76"}), ("vitals-withdraw", {})],
+    )
+    def test_what_corrects_a_signed_record_is_signed_too(
+        self, http, observing, name, words_in
+    ):
+        made = record_vitals(
+            session=observing.visit,
+            reading=visits.READING | {"pulse": 67},
+            by=observing.by(after=70),
+        )
+        http.post(
+            url("infusion-discharge", observing),
+            TestDischarge.data | {"reason_code": "patient"},
+        )
+        address = reverse(name, args=[observing.visit.pk, made.vitals.pk])
+        page = reverse("vitals-correct", args=[observing.visit.pk, made.vitals.pk])
+        asked = http.get(page).context
+        first = asked["form"].initial
+        typed = {n: v for n, v in first.items() if v not in (None, "", False)}
+        data = typed if words_in else {}
+        data |= words_in | {"correction_reason": "digits swapped"}
+
+        missing = http.post(address, data)
+        wrong = http.post(address, data | {"password": "guess"})
+        kept = VitalSigns.objects.filter(supersedes=made.vitals).exists()
+        right = http.post(address, data | {"password": PASSWORD})
+
+        assert {"password"} <= set(asked["form"].fields) & set(asked["withdraw"].fields)
+        assert (missing.status_code, wrong.status_code) == (422, 422)
+        assert "not your password" in words(wrong)
+        assert not kept
+        assert right.status_code == 302
+        newer = VitalSigns.objects.get(supersedes=made.vitals)
+        assert newer.correction_reason == "digits swapped"
+        signed = Signature.objects.get(session=observing.visit, meaning="corrected")
+        assert signed.signed_name == "Kwame Mensah, RN"
+        record = words(http.get(url("infusion-record", observing)))
+        assert "CORRECTED" in record
+        assert "I correct this signed record" in record
+
+    def test_a_correction_before_the_discharge_asks_for_no_password(
+        self, http, observing
+    ):
+        made = record_vitals(
+            session=observing.visit,
+            reading=visits.READING,
+            by=observing.by(after=70),
+        )
+        page = http.get(
+            reverse("vitals-correct", args=[observing.visit.pk, made.vitals.pk])
+        )
+
+        assert "password" not in page.context["form"].fields
+        assert "password" not in page.context["withdraw"].fields
 
     def test_it_is_closed_to_strangers_and_admins(
         self, sign_in, stranger, admin, observing
