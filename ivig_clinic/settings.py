@@ -242,7 +242,15 @@ STORAGES = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{levelname} {name} {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "class": "ivig_clinic.logs.WithoutValues",
+            "format": "{levelname} {name} {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # gunicorn, too, logs what passes Django: through this handler, not its own.
+    "loggers": {"gunicorn.error": {"handlers": ["console"], "propagate": False}},
     "root": {"handlers": ["console"], "level": "WARNING"},
 }
