@@ -246,3 +246,22 @@ def test_an_unsafe_cluster_stops_the_server(db, settings, monkeypatch, unsafe):
 
     with pytest.raises(ImproperlyConfigured, match=unsafe):
         storage.refuse_unsafe()
+
+
+@only_postgresql
+@pytest.mark.parametrize(
+    ("state", "fires"),
+    [("DISABLE", False), ("ENABLE REPLICA", False), ("ENABLE ALWAYS", True)],
+)
+def test_a_trigger_that_is_there_and_does_not_fire_stops_the_server(
+    db, settings, state, fires
+):
+    settings.SECRET_KEY_GIVEN = "given"
+    table = AuditEntry._meta.db_table
+    with transaction.atomic():
+        run(f"ALTER TABLE {table} {state} TRIGGER {table}_no_update")
+        if fires:
+            storage.refuse_unsafe()
+        else:
+            with pytest.raises(ImproperlyConfigured, match=f"{table}_no_update"):
+                storage.refuse_unsafe()
