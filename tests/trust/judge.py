@@ -6,6 +6,7 @@ from django.db import connections
 
 from sessions.models import AuditEntry, Flag, FlagEvent, VitalSigns
 from sessions.services.audit import verify_chain
+from tests.postgres.cluster import ACCOUNT, SUPERUSER, Cluster
 
 ACT = "vitals.record"
 
@@ -71,7 +72,7 @@ def faults(alias: str, ledger: Ledger, *, after: int) -> list[str]:
 
 
 def unsound(alias: str) -> list[str]:
-    """What the engine itself finds wrong with its file."""
+    """What SQLite itself finds wrong with its file; PostgreSQL: `damaged_pages`."""
     connection = connections[alias]
     if connection.vendor != "sqlite":
         return []
@@ -80,6 +81,27 @@ def unsound(alias: str) -> list[str]:
         said = [word for (word,) in cursor.fetchall() if word != "ok"]
         cursor.execute("PRAGMA foreign_key_check")
         return said + [f"foreign key: {row}" for row in cursor.fetchall()]
+
+
+def damaged_pages(made: Cluster) -> str:
+    """What PostgreSQL itself finds wrong with its files: checksums, tables, indexes.
+
+    Checksums are compared while it is stopped; amcheck, which comes with PostgreSQL from
+    14 on, reads tables and indexes once it runs again. Empty when all is sound.
+    """
+    made.stop()
+    try:
+        made.run("pg_checksums", "--check", "-D", str(made.data))
+        made.start()
+        if (made.programs / "pg_amcheck").exists():
+            made.run(
+                *("pg_amcheck", "-h", str(made.folder), "-p", str(made.port)),
+                *("-U", SUPERUSER, "-d", ACCOUNT),
+                *("--install-missing", "--heapallindexed"),
+            )
+    except RuntimeError as found:
+        return str(found)
+    return ""
 
 
 def broken_chain(alias: str) -> str:

@@ -15,7 +15,7 @@ from django.db import connection
 
 from sessions.models import AuditEntry, VitalSigns
 from tests.postgres.cluster import cluster
-from tests.trust.judge import broken_chain, faults
+from tests.trust.judge import broken_chain, damaged_pages, faults
 from tests.trust.nurses import WRITERS, Writers
 from tests.trust.server import Record, Server, postgresql_record, sqlite_record
 
@@ -110,6 +110,7 @@ def kill_postgresql(folder: Path, *, kills: int, seed: int) -> None:
                     assert faults(alias, writers.ledger, after=after) == [], kill
         finally:
             server.stop()
+        assert damaged_pages(made) == ""
         told(record, writers, after, kills, resent, slowest)
 
 
@@ -148,3 +149,20 @@ def test_a_killed_postgresql_loses_nothing(tmp_path, collected):
 @pytest.mark.soak
 def test_a_postgresql_killed_50_times_loses_nothing(tmp_path, collected):
     kill_postgresql(tmp_path, kills=50, seed=50)
+
+
+@only_postgresql
+def test_a_damaged_page_would_be_noticed():
+    with cluster() as made:
+        files = (made.data / "base").rglob("[0-9]*")
+        largest = max(files, key=lambda each: each.stat().st_size * each.is_file())
+        assert damaged_pages(made) == ""
+        made.stop()
+        with largest.open("r+b") as file:
+            file.seek(8192 + 4000)
+            byte = file.read(1)[0]
+            file.seek(8192 + 4000)
+            file.write(bytes([byte ^ 1]))
+        made.start()
+
+        assert "checksum verification failed" in damaged_pages(made)
