@@ -84,10 +84,10 @@ def unsound(alias: str) -> list[str]:
 
 
 def damaged_pages(made: Cluster) -> str:
-    """What PostgreSQL itself finds wrong with its files: checksums, tables, indexes.
+    """What PostgreSQL itself finds wrong with its files; empty when all is sound.
 
-    Checksums are compared while it is stopped; amcheck, which comes with PostgreSQL from
-    14 on, reads tables and indexes once it runs again. Empty when all is sound.
+    Checksums are compared while it is stopped; amcheck (of PostgreSQL 14 and later)
+    reads every table and index once it runs again.
     """
     made.stop()
     try:
