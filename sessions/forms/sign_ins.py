@@ -71,7 +71,7 @@ class RecoveryForm(forms.Form):
     recovery = forms.CharField(
         max_length=40,
         label=_lazy("Recovery code"),
-        help_text=_lazy("Sixteen letters and digits. Each one counts once."),
+        help_text=_lazy("Letters and digits in groups of four. Each code counts once."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
     )
 

@@ -34,6 +34,8 @@ from sessions.services.sealing import Unreadable, readable_secret, seal, unseal
 
 STEP_SECONDS = 30
 CODES = 10
+CODE_GROUPS = 6
+"""Groups of four letters of 31 in a recovery code: 118 bits."""
 WRONG = _lazy("This code does not fit. Codes change every 30 seconds; use the newest.")
 NO_PASSKEY = _lazy("The passkey was not accepted. Try again.")
 
@@ -247,9 +249,12 @@ def codes_left(user: User) -> int:
 
 
 def _make_codes(user: User, *, at: datetime) -> tuple[str, ...]:
-    """Sixteen letters of 31: too many to try, so a plain hash is enough."""
+    """Each of 118 bits: too many to try, so a plain hash is enough (ASVS 5.0, 6.5.2).
+
+    Codes of four groups, as they were made at first, stay good until new ones are made.
+    """
     RecoveryCode.objects.filter(user=user).delete()
-    codes = tuple(readable_secret() for _ in range(CODES))
+    codes = tuple(readable_secret(CODE_GROUPS) for _ in range(CODES))
     RecoveryCode.objects.bulk_create(
         RecoveryCode(user=user, code_hash=_hash(user, _letters(code)), made_at=at)
         for code in codes

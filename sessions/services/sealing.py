@@ -20,10 +20,11 @@ _NONCE = 12
 _READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
-def readable_secret() -> str:
-    """Four groups of four random letters, to be read out and typed: 79 bits."""
-    letters = [secrets.choice(_READABLE) for _ in range(16)]
-    return "-".join("".join(letters[at : at + 4]) for at in range(0, 16, 4))
+def readable_secret(groups: int = 4) -> str:
+    """Groups of four random letters, to be read out and typed: 19.8 bits each."""
+    return "-".join(
+        "".join(secrets.choice(_READABLE) for _ in range(4)) for _ in range(groups)
+    )
 
 
 class Unreadable(ValueError):

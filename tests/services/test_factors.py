@@ -1,5 +1,6 @@
 """Authenticator apps, recovery codes, and what an admin takes away."""
 
+import hashlib
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -7,8 +8,9 @@ from datetime import timedelta
 import pyotp
 import pytest
 
+from sessions.forms.sign_ins import RecoveryForm
 from sessions.models import AuditEntry, Factor, FactorKind, RecoveryCode
-from sessions.services import factors
+from sessions.services import factors, sealing
 from sessions.services.acts import Actor, Refused
 from sessions.services.sealing import Unreadable, readable_secret, seal, unseal
 from tests.conftest import NINE
@@ -108,7 +110,11 @@ class TestApp:
 class TestRecoveryCodes:
     def test_ten_come_with_the_first_factor(self, app, admin):
         assert len(set(app.codes)) == factors.codes_left(admin) == 10
-        assert all(re.fullmatch("([a-z2-9]{4}-){3}[a-z2-9]{4}", c) for c in app.codes)
+        assert all(re.fullmatch("([a-z2-9]{4}-){5}[a-z2-9]{4}", c) for c in app.codes)
+        letters = len(app.codes[0].replace("-", ""))
+        assert len(set(sealing._READABLE)) ** letters >= 2**112
+        form = RecoveryForm({"recovery": f" {app.codes[0].replace('-', ' - ')} "})
+        assert form.is_valid(), form.errors
 
     def test_only_their_hashes_are_kept(self, app):
         kept = set(RecoveryCode.objects.values_list("code_hash", flat=True))
@@ -133,6 +139,13 @@ class TestRecoveryCodes:
 
         assert not factors.use_recovery_code(user=admin, code=code, at=NINE)
         assert factors.codes_left(admin) == 9
+
+    def test_one_of_sixteen_letters_as_they_were_once_made_still_counts(self, admin):
+        code = "abcd-efgh-jkmn-2345"
+        hashed = hashlib.sha256(f"{admin.pk}:abcdefghjkmn2345".encode()).hexdigest()
+        RecoveryCode.objects.create(user=admin, code_hash=hashed, made_at=NINE)
+
+        assert factors.use_recovery_code(user=admin, code=code, at=NINE)
 
     def test_it_may_be_typed_as_it_is_read(self, app, admin):
         typed = f" {app.codes[0].upper().replace('-', ' ')} "

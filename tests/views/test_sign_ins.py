@@ -527,7 +527,7 @@ class TestEnrolmentIsDue:
 
         page = enrol(client, secret, submission_key=key).content.decode()
 
-        assert len(re.findall(r"<code>[a-z2-9-]{19}</code>", page)) == 10
+        assert len(re.findall(r"<code>[a-z2-9-]{29}</code>", page)) == 10
         assert client.get(reverse("settings")).status_code == 200
         again = enrol(client, secret, submission_key=key)
         assert "<code>" not in again.content.decode()
