@@ -204,6 +204,16 @@ urlpatterns = [
         name="vitals-withdraw",
     ),
     # rates
+    path(
+        "infusions/<int:pk>/rate/<int:rate>/correct/",
+        rates.correct,
+        name="rate-correct",
+    ),
+    path(
+        "infusions/<int:pk>/rate/<int:rate>/withdraw/",
+        rates.withdraw,
+        name="rate-withdraw",
+    ),
     path("infusions/<int:pk>/rate/override/", rates.override, name="rate-override"),
     path("infusions/<int:pk>/rate/<slug:act>/", rates.change, name="rate-change"),
     # flags

@@ -294,6 +294,7 @@ def rows_of_visit(session: InfusionSession, nurse: User, word: str, at):
     return {
         "recalled lot": recalled.pk,
         "vitals": recorded.vitals.pk,
+        "rate": session.ratechanges.latest("pk").pk,
         "flag": recorded.flag.pk,
         "reaction": seen.reaction.pk,
         "ordered medicine": ordered.pk,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from django.utils.translation import gettext as _
 
@@ -83,13 +84,21 @@ RESTARTS = (RateKind.START, RateKind.RESUME)
 """Kinds of rate change after which the schedule of vitals begins anew."""
 
 
+class Change(NamedTuple):
+    """A change of rate, from what it changed, and the row that replaced it."""
+
+    row: RateChange
+    before_ml_per_h: Decimal
+    replaced_by: RateChange | None
+
+
 @dataclass(slots=True, kw_only=True)
 class SessionChart:
     """One visit at one moment: its rows, and what follows from them.
 
-    `every_vitals` holds superseded and withdrawn sets too, `vitals` only those that
-    count, in the order in which they happened. The parts from `medicines` on are read
-    by `chart_of` only (`is_whole`).
+    `every_vitals` and `every_rate` hold superseded and withdrawn rows too, `vitals` and
+    `rates` only those that count, in the order in which they happened. The parts from
+    `medicines` on are read by `chart_of` only (`is_whole`).
     """
 
     session: InfusionSession
@@ -102,6 +111,7 @@ class SessionChart:
     total_ml: Decimal
     every_vitals: list[VitalSigns]
     vitals: list[VitalSigns]
+    every_rate: list[RateChange]
     rates: list[RateChange]
     reactions: list[SeenReaction]
     flags: list[RaisedFlag]
@@ -176,6 +186,23 @@ class SessionChart:
     def ends_at(self) -> datetime | None:
         """Projected end if every next step is taken on time; past its end when over."""
         return self.ended_at or self.running.projected_end_on_ladder
+
+    @property
+    def changes(self) -> list[Change]:
+        """Each change of rate as a list of them reads, those replaced beside them."""
+        replaced = {row.supersedes_id: row for row in self.every_rate}
+        before, rate = {}, Decimal(0)
+        for row in self.rates:
+            before[row.pk], rate = rate, row.rate_ml_per_h
+        rows = [row for row in self.every_rate if not row.entered_in_error]
+        return [
+            Change(
+                row=row,
+                before_ml_per_h=before.get(row.pk, row.before_ml_per_h),
+                replaced_by=replaced.get(row.pk),
+            )
+            for row in sorted(rows, key=lambda row: (row.event_time, row.pk))
+        ]
 
     @property
     def started_at(self) -> datetime | None:

@@ -24,9 +24,11 @@ class RaisedFlag:
 
     @property
     def answer(self) -> FlagEvent | None:
-        """The newest act or reason that answered it."""
+        """The newest act or reason that answered it, and was not taken back."""
         answers = [event for event in self.events if event.kind in FlagEvent.ANSWERS]
-        return answers[-1] if answers else None
+        gone = {event.supersedes_id for event in answers}
+        kept = [e for e in answers if e.pk not in gone and not e.entered_in_error]
+        return kept[-1] if kept else None
 
     @property
     def is_open(self) -> bool:

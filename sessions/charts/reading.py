@@ -172,6 +172,7 @@ def _chart(
         total_ml=(start or version).volume_ml if start or version else Decimal(0),
         every_vitals=vitals,
         vitals=current_rows(vitals),
+        every_rate=rates,
         rates=current_rows(rates),
         reactions=reactions,
         flags=flags,

@@ -111,6 +111,16 @@ class ClinicForm(forms.Form):
             error.code == "ask" for error in self.non_field_errors().as_data()
         )
 
+    @property
+    def all_questions(self) -> str:
+        """What is asked before this is saved, in one sentence after another."""
+        return " ".join(self.questions.values())
+
+    @property
+    def first_question_id(self) -> str:
+        """The box to correct first."""
+        return self[next(iter(self.questions))].id_for_label if self.questions else ""
+
     def _refuse_strange_fields(self) -> None:
         known = {self.add_prefix(name) for name in self.fields} | OUTSIDE
         known |= set(self.extra_fields)

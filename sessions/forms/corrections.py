@@ -1,5 +1,6 @@
 """Why a row of a visit is corrected or withdrawn, and signed for where that is due."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -7,6 +8,7 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.base import ClinicForm
 from sessions.forms.fields import PlainText
+from sessions.models import ClinicalRow
 
 
 class Correcting(forms.Form):
@@ -40,6 +42,15 @@ class Correcting(forms.Form):
             "reason": data["correction_reason"],
             "password": data.get("password", ""),
         }
+
+    def moment(self, old: ClinicalRow) -> datetime | None:
+        """The time that was typed; None when it was left as shown.
+
+        A form shows minutes: what is left alone stays as it was, to the second.
+        """
+        typed = self.cleaned_data.get("event_time")
+        shown = old.event_time.replace(second=0, microsecond=0)
+        return None if typed == shown else typed
 
 
 class WithdrawForm(Correcting, ClinicForm):

@@ -1,11 +1,17 @@
 """Acts on the pump's rate: what the pump shows is read back, by hand needs a reason."""
 
+from decimal import Decimal
+from typing import Any
+
 from django import forms
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.forms.base import ClinicForm, WaitingForm
-from sessions.forms.fields import NumberField, PlainText
-from sessions.models import RateReason, ResumeReason
+from sessions.forms.corrections import Correcting
+from sessions.forms.fields import MomentField, NumberField, PlainText
+from sessions.models import STANDSTILL, RateChange, RateKind, RateReason, ResumeReason
+from sessions.rules.quantities import plain
 
 
 class RateForm(WaitingForm):
@@ -48,3 +54,48 @@ class OverrideForm(ClinicForm):
         label=_lazy("Your password"),
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
+
+
+class RateCorrectionForm(Correcting, ClinicForm):
+    """At which rate the pump really ran, and from when.
+
+    `top_ml_per_h` is the ceiling of the order; a rate above it is asked about.
+    """
+
+    rate_ml_per_h = NumberField(
+        low="0.01", high="2000", places=2, label=_lazy("The pump ran at"), unit="mL/h"
+    )
+    event_time = MomentField(label=_lazy("From when"), required=False)
+
+    def __init__(
+        self, *args: Any, old: RateChange, top_ml_per_h: Decimal, **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self.top_ml_per_h = top_ml_per_h
+        if old.kind in STANDSTILL:
+            del self.fields["rate_ml_per_h"]
+        if old.kind == RateKind.START:
+            del self.fields["event_time"]
+        self.order_fields(("rate_ml_per_h", "event_time"))
+        local = old.event_time.astimezone(self.clinic.zone)
+        self.initial = {
+            "rate_ml_per_h": plain(old.rate_ml_per_h),
+            "event_time": f"{local:%Y-%m-%dT%H:%M}",
+        }
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        rate = data.get("rate_ml_per_h")
+        if rate is not None and rate > self.top_ml_per_h:
+            words = _(
+                "{rate} mL/h is above the ceiling of this order, {top} mL/h. Did the "
+                "pump really run at it? Then tell the prescriber."
+            )
+            top = plain(self.top_ml_per_h)
+            self.ask("rate_ml_per_h", words.format(rate=plain(rate), top=top))
+        return data
+
+    @property
+    def to_ml_per_h(self) -> Decimal:
+        """What the pump ran at; zero where it stood still."""
+        return self.cleaned_data.get("rate_ml_per_h", Decimal(0))

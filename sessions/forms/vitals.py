@@ -139,16 +139,6 @@ class VitalsForm(WaitingForm):
         return wrong or not self.attests
 
     @property
-    def all_questions(self) -> str:
-        """What is asked before this is saved, in one sentence after another."""
-        return " ".join(self.questions.values())
-
-    @property
-    def first_question_id(self) -> str:
-        """The box to correct first."""
-        return self[next(iter(self.questions))].id_for_label if self.questions else ""
-
-    @property
     def usual(self) -> list[dict[str, Any]]:
         """The six fields as the page draws them: with unit, baseline and last value."""
         rows = []

@@ -53,7 +53,7 @@ class FlagQuerySet(ClinicalQuerySet):
         """Annotate `is_answered` and `is_closed` from the events, in one query."""
         events = FlagEvent.objects.filter(flag=OuterRef("pk"))
         return self.annotate(
-            is_answered=Exists(events.filter(kind__in=FlagEvent.ANSWERS)),
+            is_answered=Exists(events.current().filter(kind__in=FlagEvent.ANSWERS)),
             is_closed=Exists(events.filter(kind=FlagEvent.Kind.CLOSED)),
         )
 

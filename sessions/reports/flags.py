@@ -174,11 +174,14 @@ def _flags(scope: FlagScope) -> tuple[list[Raised], int]:
         Flag.objects.current()
         .filter(scope.started("session__start__"), **wanted)
         .order_by("event_time", "pk", "events__event_time", "events__pk")
-        .values_list("pk", "session_id", "rule", "action", "events__kind")
+        .values_list(
+            *("pk", "session_id", "rule", "action"),
+            *("events__kind", "events__entered_in_error", "events__superseded_by"),
+        )
     )
     kinds: dict[tuple, list[str]] = defaultdict(list)
-    for *flag, kind in rows:
-        kinds[tuple(flag)].append(kind)
+    for *flag, kind, withdraws, newer in rows:
+        kinds[tuple(flag)] += [] if withdraws or newer else [kind]
     found, corrected = [], 0
     for (_pk, session_id, rule, action), events in kinds.items():
         became = _became(rule, events)

@@ -36,7 +36,7 @@ class RateEvent:
     kind: str
 
 
-PAUSE, RESUME, STOP, END = "pause", "resume", "stop", "end"
+START, PAUSE, RESUME, STOP, END = "start", "pause", "resume", "stop", "end"
 STANDS_STILL = {PAUSE: "paused", STOP: "stopped", END: "ended"}
 """Kinds of event after which nothing runs, and the state each leads to."""
 
@@ -89,6 +89,28 @@ class Restart:
     pause_minutes: Decimal
     because: str
     source: Source
+
+
+def first_impossible(kinds: Sequence[str]) -> int | None:
+    """The place of the first event that cannot follow those before it; None if all can.
+
+    An infusion starts once and first, is changed and paused only while it runs, goes on
+    only after a pause, and nothing comes after its stop or end.
+    """
+    state = "not_started"
+    for place, kind in enumerate(kinds):
+        if kind == START:
+            possible = state == "not_started"
+        elif kind == RESUME:
+            possible = state == "paused"
+        elif kind in (STOP, END):
+            possible = state in ("running", "paused")
+        else:
+            possible = state == "running"
+        if not possible:
+            return place
+        state = STANDS_STILL.get(kind, "running")
+    return None
 
 
 def volume_given_ml(events: Sequence[RateEvent], at: datetime) -> Fraction:

@@ -290,6 +290,34 @@ def take_back_verdicts(
     chart.derive()
 
 
+def take_back_answers(
+    chart: SessionChart, old: RateChange, reason: str, by: Actor
+) -> None:
+    """Take back what a change of rate answered that never happened as recorded.
+
+    The flag waits for an answer again (H21).
+    """
+    for raised in chart.flags:
+        answer = raised.answer
+        if answer is None or answer.rate_change_id != old.pk:
+            continue
+        event = FlagEvent.objects.create(
+            flag=raised.flag,
+            kind=answer.kind,
+            action=answer.action,
+            rate_change=old,
+            reason_code="corrected",
+            reason_text=reason,
+            supersedes=answer,
+            correction_reason=reason,
+            entered_in_error=True,
+            **by.stamp(),
+        )
+        event.by_name = by.user.name if by.user else ""
+        raised.events.append(event)
+    chart.derive()
+
+
 def close_series(chart: SessionChart, series: str, reason: str, by: Actor) -> None:
     """Close what a series raised, answered or not: its cause was taken back."""
     for raised in chart.flags:

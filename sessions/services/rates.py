@@ -445,6 +445,7 @@ def _append(
         reaction=reaction,
         **by.stamp(event_time=at),
     )
+    chart.every_rate.append(row)
     chart.rates.append(row)
     chart.derive()
     return row

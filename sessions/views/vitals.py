@@ -69,7 +69,7 @@ def correct(request, pk, vitals):
             by=by,
             seen_version=form.seen_version,
             **form.why,
-            **_same_minute(form.values, old),
+            **form.values | {"event_time": form.moment(old)},
         ),
     )
     if tried.saved:
@@ -99,14 +99,6 @@ def withdraw(request, pk, vitals):
     return _correction_page(
         request, chart, old, shown, status=tried.status, withdraw=form
     )
-
-
-def _same_minute(values, old):
-    """A time left as it was shown, to the minute, is the first one to the second."""
-    typed = values["event_time"]
-    if typed is not None and typed == old.event_time.replace(second=0, microsecond=0):
-        return values | {"event_time": None}
-    return values
 
 
 def _about(chart, old):

@@ -10,6 +10,7 @@ from tests.factories.infusions import make_running
 from tests.factories.moments import ago
 from tests.factories.rates import make_rate
 from tests.factories.vitals import make_vitals
+from tests.reading import tight
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "visit-acts"}
@@ -147,3 +148,83 @@ def test_a_nurse_has_no_way_above_the_ceiling(running, nurse, sign_in, send):
     assert override(sign_in(nurse), running).status_code == 403
     assert send("step", rate_ml_per_h="400").status_code == 409
     assert rate_now(running) == "43.2"
+
+
+class TestCorrection:
+    """What was written down wrongly; the form stands under the list of changes."""
+
+    why = {"correction_reason": "read off the pump's log"}
+
+    def address(self, running, act="correct", kind="step"):
+        row = RateChange.objects.get(session=running, kind=kind, supersedes=None)
+        return f"/infusions/{running.pk}/rate/{row.pk}/{act}/"
+
+    @pytest.fixture
+    def http(self, sign_in, nurse):
+        return sign_in(nurse)
+
+    def test_the_form_shows_what_was_written_down(self, http, running):
+        page = http.get(self.address(running))
+
+        assert "21.6 → 43.2 mL/h" in page.content.decode()
+        assert page.context["form"].initial["rate_ml_per_h"] == "43.2"
+
+    def test_another_rate_counts_and_the_first_is_struck_through(self, http, running):
+        page = http.get(self.address(running))
+        time = page.context["form"].initial["event_time"]
+        data = self.why | {"rate_ml_per_h": "32.4", "event_time": time}
+
+        answer = http.post(self.address(running), data)
+
+        assert answer.url == f"/infusions/{running.pk}/"
+        first, second = RateChange.objects.filter(session=running, kind="step")
+        assert second.event_time == first.event_time
+        for url in (answer.url, f"/infusions/{running.pk}/record/"):
+            shown = tight(http.get(url).content.decode())
+            struck = [row for row in shown.split("<tr") if "superseded" in row[:40]]
+            assert len(struck) == 1, url
+            assert "43.2" in struck[0]
+            assert "replaced" in struck[0]
+            assert "read off the pump" in struck[0]
+            assert "32.4" in shown
+        assert rate_now(running) == "32.4"
+
+    def test_a_withdrawn_step_is_gone_from_the_now_bar(self, http, running):
+        answer = http.post(self.address(running, "withdraw"), self.why)
+
+        page = http.get(answer.url).content.decode()
+        assert '<p class="big">21.6 <span class="unit">mL/h</span></p>' in page
+
+    def test_the_start_has_neither_a_time_to_change_nor_a_withdrawal(
+        self, http, running
+    ):
+        context = http.get(self.address(running, kind="start")).context
+
+        assert "event_time" not in context["form"].fields
+        assert context["withdraw"] is None
+
+    def test_a_rate_above_the_ceiling_is_asked_about(self, http, running):
+        data = self.why | {"rate_ml_per_h": "432"}
+
+        asked = http.post(self.address(running), data)
+        token = asked.context["form"].confirm_token
+        taken = http.post(self.address(running), data | {"confirmed": token})
+
+        assert asked.status_code == 422
+        assert "above the ceiling of this order" in asked.content.decode()
+        assert taken.status_code == 302
+        assert rate_now(running) == "432"
+
+    @pytest.mark.parametrize("act", ["correct", "withdraw"])
+    def test_without_a_reason_nothing_is_changed(self, http, running, act):
+        answer = http.post(self.address(running, act), {"rate_ml_per_h": "32.4"})
+
+        assert answer.status_code == 422
+        assert rate_now(running) == "43.2"
+
+    @pytest.mark.parametrize("act", ["correct", "withdraw"])
+    def test_what_was_corrected_already_is_not_found(self, http, running, act):
+        address = self.address(running, act)
+        http.post(self.address(running, "withdraw"), self.why)
+
+        assert http.post(address, self.why).status_code == 404
