@@ -26,6 +26,8 @@ TESTING = "pytest" in sys.modules
 # to start: sessions.storage.refuse_unsafe.
 SECRET_KEY_GIVEN = environment.text("SECRET_KEY")
 SECRET_KEY = SECRET_KEY_GIVEN or secrets.token_urlsafe(50)
+# Keys that were replaced: they open what they sealed, and sign nothing any more.
+SECRET_KEY_FALLBACKS = environment.words("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 HTTPS = environment.flag("HTTPS", False)
 CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")

@@ -30,7 +30,7 @@ from fido2.webauthn import (
 from sessions.models import Factor, FactorKind, RecoveryCode, User
 from sessions.services import sign_ins
 from sessions.services.acts import Actor, Refused, act
-from sessions.services.sealing import Unreadable, readable_secret, seal, unseal
+from sessions.services.sealing import Unreadable, readable_secret, renewed, seal, unseal
 
 STEP_SECONDS = 30
 CODES = 10
@@ -91,7 +91,10 @@ def matching_step(secret: str, code: str, *, at: datetime) -> int | None:
 
 
 def check_code(*, user: User, code: str, at: datetime) -> Factor | None:
-    """The app that showed this code, if it was not used before (RFC 6238, 5.2)."""
+    """The app that showed this code, if it was not used before (RFC 6238, 5.2).
+
+    One that was sealed under a key since replaced is sealed anew.
+    """
     if not re.fullmatch("[0-9]{6}", code):
         return None
     for factor in Factor.objects.filter(user=user, kind=FactorKind.APP):
@@ -103,7 +106,7 @@ def check_code(*, user: User, code: str, at: datetime) -> Factor | None:
             continue
         unused = Q(last_step=None) | Q(last_step__lt=step)
         if Factor.objects.filter(unused, pk=factor.pk).update(
-            last_step=step, last_used_at=at
+            last_step=step, last_used_at=at, secret=renewed(factor.secret)
         ):
             return factor
     return None

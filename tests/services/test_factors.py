@@ -84,12 +84,18 @@ class TestApp:
 
         assert factors.check_code(user=admin, code=code_at(at), at=at) is None
 
-    def test_an_older_key_still_opens(self, app, admin, settings):
+    def test_an_older_key_opens_once_more(self, app, admin, settings):
         settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
         settings.SECRET_KEY = "another"
         at = NINE + 10 * STEP
 
         assert factors.check_code(user=admin, code=code_at(at), at=at)
+        app.factor.refresh_from_db()
+        settings.SECRET_KEY_FALLBACKS = []
+        assert unseal(app.factor.secret) == SECRET
+        later = at + 2 * STEP
+        assert factors.check_code(user=admin, code=code_at(later), at=later)
+        assert Factor.objects.get().secret == app.factor.secret
 
     def test_a_demo_clinic_has_none(self, admin):
         admin.clinic.is_demo = True

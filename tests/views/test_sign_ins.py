@@ -577,3 +577,13 @@ class TestEnrolmentIsDue:
 
         assert enter(client, "admin").url == reverse("own-password")
         assert client.get(reverse("own-password")).status_code == 200
+
+
+def test_a_new_key_of_the_server_signs_everybody_out(sign_in, nurse, settings):
+    client = sign_in(nurse)
+    assert is_in(client)
+
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another"
+
+    assert not is_in(client)
