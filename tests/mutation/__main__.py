@@ -5,7 +5,8 @@
 
 Works on a copy of the last commit, one process, at the lowest priority. Of every
 module so many mutants are drawn as its share of all; the seed draws the same again.
-A mutant counts as noticed when a test fails or no longer ends.
+A mutant counts as noticed when a test fails or no longer ends. It fails when fewer than
+`--least` percent of all were noticed.
 """
 
 import argparse
@@ -128,7 +129,8 @@ def attempt(copy: Path, names: list[str], tests: list[str]) -> None:
     )
 
 
-def report(copy: Path, names: list[str]) -> None:
+def report(copy: Path, names: list[str]) -> float:
+    """Print what was noticed by module, and what was not; the share of all, percent."""
     known = tried(copy)
     tries, missed = Counter(), Counter()
     for module, made in mutants(copy).items():
@@ -137,20 +139,24 @@ def report(copy: Path, names: list[str]) -> None:
         missed[module] = sum(not known[name] for name in mine)
     tries["all"], missed["all"] = tries.total(), missed.total()
     for module, count in tries.items():
-        share = 100 * (count - missed[module]) / count
+        share = 100 * (count - missed[module]) / count  # the last one is of all
         print(f"{module:45} {count:5} tried {share:6.1f} % noticed")
     for name in names:
         if not known[name]:
             print("unnoticed:", name)
+    return share
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--sample", type=int, default=400)
     parser.add_argument("--seed", default="1")
     parser.add_argument("--keep", type=Path, help="work here, and go on where it ended")
-    asked = parser.parse_args()
+    parser.add_argument(
+        "--least", type=float, default=90, help="percent that have to be noticed"
+    )
+    asked = parser.parse_args(arguments)
     os.nice(15)
     copy = asked.keep or Path(tempfile.mkdtemp(prefix="mutation-"))
     modules, tests = PARTS[asked.part]
@@ -160,10 +166,14 @@ def main() -> None:
         generate(copy, modules)
     names = drawn(copy, asked.sample, asked.seed)
     attempt(copy, [name for name in names if name not in tried(copy)], tests)
-    report(copy, names)
+    share = report(copy, names)
     if asked.keep is None:
         shutil.rmtree(copy)
+    if share >= asked.least:
+        return 0
+    print(f"FAILED: {share:.1f} % noticed, at least {asked.least:g} % is wanted")
+    return 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
