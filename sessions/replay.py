@@ -202,9 +202,7 @@ def _events(chart: SessionChart, moves: list[StageChange]) -> Iterator[Event]:
         for each in raised.events:
             what = {"kind": each.words, "what": flag.headline}
             yield _event(each, _("%(kind)s: %(what)s") % what)
-    for seen in chart.reactions:
-        words = _("Reaction: %(what)s") % {"what": seen.words}
-        yield _event(seen.reaction, words, state="flag-high", icon="rx")
+    yield from _reactions(chart)
     yield from _others(session)
 
 
@@ -220,12 +218,25 @@ def _vitals(chart: SessionChart) -> Iterator[Event]:
         yield _event(row, words, is_late=bool(row.supersedes_id))
 
 
+def _reactions(chart: SessionChart) -> Iterator[Event]:
+    look = {"state": "flag-high", "icon": "rx"}
+    for seen in chart.every_reaction:
+        row, words = seen.reaction, _("Reaction: %(what)s")
+        if row.entered_in_error:
+            words = _("Reaction withdrawn: %(what)s")
+        elif row.supersedes_id:
+            words = _("Reaction corrected: %(what)s")
+        words = words % {"what": seen.words}
+        yield _event(row, words, is_late=bool(row.supersedes_id), **look)
+
+
 def _others(session: InfusionSession) -> Iterator[Event]:
     """Outcomes, medicines, notes, and who took the visit over."""
     for row in ReactionOutcome.objects.filter(session=session):
-        yield _event(
-            row, _("Reaction: %(what)s") % {"what": inside(row.get_kind_display())}
-        )
+        words, what = _("Reaction: %(what)s"), inside(row.get_kind_display())
+        if row.entered_in_error:
+            words = _("Outcome withdrawn: %(what)s")
+        yield _event(row, words % {"what": what}, is_late=row.entered_in_error)
     for row in GivenMedicine.objects.filter(session=session):
         dose = f"{row.name} {plain(row.dose)} {row.dose_unit}"
         yield _event(row, _("Given: %(what)s") % {"what": dose})

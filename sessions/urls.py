@@ -233,6 +233,21 @@ urlpatterns = [
     ),
     path("infusions/<int:pk>/reactions/", reactions.record, name="reaction-record"),
     path(
+        "infusions/<int:pk>/reactions/<int:reaction>/correct/",
+        reactions.correct,
+        name="reaction-correct",
+    ),
+    path(
+        "infusions/<int:pk>/reactions/<int:reaction>/withdraw/",
+        reactions.withdraw,
+        name="reaction-withdraw",
+    ),
+    path(
+        "infusions/<int:pk>/outcomes/<int:outcome>/withdraw/",
+        reactions.withdraw_told,
+        name="outcome-withdraw",
+    ),
+    path(
         "infusions/<int:pk>/reactions/<int:reaction>/outcome/",
         reactions.outcome,
         name="reaction-outcome",

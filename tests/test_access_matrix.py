@@ -46,7 +46,7 @@ from sessions.models import (
     Vial,
     WallScreen,
 )
-from sessions.services.reactions import record_reaction
+from sessions.services.reactions import record_outcome, record_reaction
 from sessions.services.sign_ins import hashed
 from sessions.services.vitals import record_vitals
 from sessions.urls import urlpatterns
@@ -261,6 +261,13 @@ def rows_of_visit(session: InfusionSession, nurse: User, word: str, at):
         note=word,
         by=by(nurse, soon),
     )
+    told = record_outcome(
+        session=session,
+        reaction_id=seen.reaction.pk,
+        kind="improving",
+        note=word,
+        by=by(nurse, soon + timedelta(minutes=1)),
+    )
     Note.objects.create(session=session, text=word, **stamp(nurse, at))
     medicine = {
         "medicine_key": "cetirizine_1",
@@ -297,6 +304,7 @@ def rows_of_visit(session: InfusionSession, nurse: User, word: str, at):
         "rate": session.ratechanges.latest("pk").pk,
         "flag": recorded.flag.pk,
         "reaction": seen.reaction.pk,
+        "outcome": told.pk,
         "ordered medicine": ordered.pk,
         "given medicine": given.pk,
         "vial": vial.pk,

@@ -96,9 +96,10 @@ class Change(NamedTuple):
 class SessionChart:
     """One visit at one moment: its rows, and what follows from them.
 
-    `every_vitals` and `every_rate` hold superseded and withdrawn rows too, `vitals` and
-    `rates` only those that count, in the order in which they happened. The parts from
-    `medicines` on are read by `chart_of` only (`is_whole`).
+    `every_vitals`, `every_rate` and `every_reaction` hold superseded and withdrawn rows
+    too, `vitals`, `rates` and `reactions` only those that count, in the order in which
+    they happened. The parts from `medicines` on are read by `chart_of` only
+    (`is_whole`).
     """
 
     session: InfusionSession
@@ -113,6 +114,7 @@ class SessionChart:
     vitals: list[VitalSigns]
     every_rate: list[RateChange]
     rates: list[RateChange]
+    every_reaction: list[SeenReaction]
     reactions: list[SeenReaction]
     flags: list[RaisedFlag]
     is_pregnant: bool = False
@@ -127,6 +129,7 @@ class SessionChart:
     overrides: list[GateOverride] = field(default_factory=list)
     stage_changes: list[StageChange] = field(default_factory=list)
     outcomes: list[ReactionOutcome] = field(default_factory=list)
+    """Every one that was written down, withdrawn ones and what withdrew them too."""
     running: Running = field(init=False)
     due: Due | None = field(init=False)
 
@@ -476,7 +479,7 @@ class SessionChart:
         rows = (
             *self.rates,
             *self.every_vitals,
-            *(seen.reaction for seen in self.reactions),
+            *(seen.reaction for seen in self.every_reaction),
             *(raised.flag for raised in self.flags),
         )
         newest = max((row.recorded_at for row in rows), default=moment)

@@ -105,11 +105,38 @@ class RaisedFlag:
 
 @dataclass(slots=True, kw_only=True)
 class SeenReaction:
-    """A reaction with its symptoms; over when somebody said that it resolved."""
+    """A reaction with its symptoms; over when somebody said that it resolved.
+
+    `earlier` are the rows that it corrects, the first one first; `newer` is the row
+    that corrects or withdraws it. An outcome counts for the whole chain.
+    """
 
     reaction: Reaction
     symptoms: list[ReactionSymptom] = field(default_factory=list)
     is_over: bool = False
+    earlier: list[Reaction] = field(default_factory=list)
+    newer: Reaction | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether it counts: nobody corrected or withdrew it."""
+        return self.newer is None and not self.reaction.entered_in_error
+
+    @property
+    def is_newest(self) -> bool:
+        """The last version that says what was seen; it may have been withdrawn."""
+        said_anew = self.newer is not None and not self.newer.entered_in_error
+        return not self.reaction.entered_in_error and not said_anew
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """Keys of the rows under which its flags, acts and outcomes were kept."""
+        return frozenset(row.pk for row in (*self.earlier, self.reaction))
+
+    @property
+    def first(self) -> Reaction:
+        """The row as it was first written down."""
+        return self.earlier[0] if self.earlier else self.reaction
 
     @property
     def words(self) -> str:

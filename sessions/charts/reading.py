@@ -174,7 +174,8 @@ def _chart(
         vitals=current_rows(vitals),
         every_rate=rates,
         rates=current_rows(rates),
-        reactions=reactions,
+        every_reaction=reactions,
+        reactions=[seen for seen in reactions if seen.stands],
         flags=flags,
         is_pregnant=bool(pregnant),
         last_complete_at=getattr(session, "last_complete_at", None),
@@ -213,11 +214,21 @@ def _by_session(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
 def _reactions(
     ids: list[int], known: datetime | None = None
 ) -> Mapping[int, list[SeenReaction]]:
-    """Reactions with their symptoms, in one query: each reaction has a symptom."""
-    resolved = ReactionOutcome.objects.current().filter(
+    """Every reaction with its symptoms, in one query: each row has a symptom.
+
+    Those that were corrected or withdrawn are among them, in the order they happened.
+    """
+    resolved = ReactionOutcome.objects.filter(
         recorded_by_then(known),
         reaction=OuterRef("reaction"),
         kind__in=[ReactionOutcome.Kind.RESOLVED, ReactionOutcome.Kind.SEQUELAE],
+        entered_in_error=False,
+    ).exclude(
+        Exists(
+            ReactionOutcome.objects.filter(
+                recorded_by_then(known), supersedes=OuterRef("pk")
+            )
+        )
     )
     symptoms = (
         ReactionSymptom.objects.filter(
@@ -225,7 +236,7 @@ def _reactions(
         )
         .select_related("reaction", "reaction__recorded_by")
         .annotate(is_over=Exists(resolved))
-        .order_by("reaction__event_time", "reaction_id", "pk")
+        .order_by("reaction_id", "pk")
     )
     grouped: dict[int, dict[int, SeenReaction]] = defaultdict(dict)
     for symptom in symptoms:
@@ -234,11 +245,28 @@ def _reactions(
             SeenReaction(reaction=symptom.reaction, is_over=symptom.is_over),
         )
         seen.symptoms.append(symptom)
-    found: dict[int, list[SeenReaction]] = defaultdict(list)
-    for session_id, seen_by_id in grouped.items():
-        standing = current_rows(seen.reaction for seen in seen_by_id.values())
-        found[session_id] = [seen_by_id[row.pk] for row in standing]
-    return found
+    for seen_by_id in grouped.values():
+        _chain(seen_by_id)
+    return defaultdict(
+        list,
+        {
+            session_id: sorted(
+                seen_by_id.values(),
+                key=lambda seen: (seen.reaction.event_time, seen.reaction.pk),
+            )
+            for session_id, seen_by_id in grouped.items()
+        },
+    )
+
+
+def _chain(seen_by_id: Mapping[int, SeenReaction]) -> None:
+    """Tie each correction to what it corrects, the oldest row first."""
+    for seen in seen_by_id.values():
+        old = seen_by_id.get(seen.reaction.supersedes_id or 0)
+        if old is not None:
+            old.newer = seen.reaction
+            seen.earlier = [*old.earlier, old.reaction]
+            seen.is_over = seen.is_over or old.is_over
 
 
 FLAG_COLUMNS = [column.attname for column in Flag._meta.concrete_fields]
@@ -301,8 +329,9 @@ def read_preparation(chart: SessionChart) -> None:
     chart.stage_changes = current_rows(
         StageChange.objects.filter(session=session).select_related("recorded_by")
     )
-    chart.outcomes = current_rows(
-        ReactionOutcome.objects.filter(session=session).select_related("recorded_by")
+    outcomes = ReactionOutcome.objects.filter(session=session)
+    chart.outcomes = list(
+        outcomes.select_related("recorded_by").order_by("event_time", "pk")
     )
 
 

@@ -9,8 +9,15 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.catalogue.reactions import vocabulary
 from sessions.forms.base import WaitingForm
+from sessions.forms.corrections import Correcting
 from sessions.forms.fields import MomentField, NumberField, PlainText
-from sessions.models import Clinic, Grade, OrderMedicine, ReactionOutcome
+from sessions.models import (
+    Grade,
+    OrderMedicine,
+    Reaction,
+    ReactionOutcome,
+    ReactionSymptom,
+)
 from sessions.rules.language import say
 
 SEVERITIES = (("mild", "mild"), ("moderate", "mod."), ("severe", "sev."))
@@ -24,26 +31,10 @@ ACTIONS = (
 )
 
 
-class ReactionForm(WaitingForm):
-    """Symptoms by chip, onset, grade, act and as-needed medicines; one save."""
+class SymptomsForm(WaitingForm):
+    """What was seen, since when and how bad: symptoms by chip, onset, grade, note."""
 
     extra_fields = ("q",)
-
-    def __init__(
-        self,
-        data=None,
-        *,
-        clinic: Clinic,
-        at: datetime,
-        medicines: Iterable[OrderMedicine] = (),
-        **options: Any,
-    ) -> None:
-        super().__init__(data, clinic=clinic, at=at, **options)
-        self.fields["medicines"].choices = [(m.pk, str(m.name)) for m in medicines]
-        for reaction in vocabulary().reactions:
-            self.fields[PREFIX + reaction.key] = forms.ChoiceField(
-                choices=SEVERITIES, required=False, label=say(reaction.label)
-            )
 
     onset = MomentField(label=_lazy("Onset"), required=False)
     grade = forms.ChoiceField(
@@ -52,6 +43,36 @@ class ReactionForm(WaitingForm):
         label=_lazy("Grade"),
         widget=forms.RadioSelect,
     )
+    note = PlainText(max_length=1000, lines=True, required=False, label=_lazy("Note"))
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for reaction in vocabulary().reactions:
+            self.fields[PREFIX + reaction.key] = forms.ChoiceField(
+                choices=SEVERITIES, required=False, label=say(reaction.label)
+            )
+
+    @property
+    def chosen(self) -> list[tuple[str, str]]:
+        """The tapped chips: key and severity, in the catalogue's order."""
+        words = dict(SEVERITIES)
+        tapped = self.data if self.is_bound else self.initial
+        return [
+            (reaction.key, severity)
+            for reaction in vocabulary().reactions
+            if (severity := tapped.get(PREFIX + reaction.key, "")) in words
+        ]
+
+
+class ReactionForm(SymptomsForm):
+    """Symptoms, act and as-needed medicines; one save."""
+
+    def __init__(
+        self, *args: Any, medicines: Iterable[OrderMedicine] = (), **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self.fields["medicines"].choices = [(m.pk, str(m.name)) for m in medicines]
+
     action = forms.ChoiceField(
         choices=(("", _lazy("as the protocol calls for")), *ACTIONS),
         required=False,
@@ -69,7 +90,6 @@ class ReactionForm(WaitingForm):
         label=_lazy("Give"),
         widget=forms.CheckboxSelectMultiple,
     )
-    note = PlainText(max_length=1000, lines=True, required=False, label=_lazy("Note"))
 
     @property
     def grades(self) -> list[tuple[str, str]]:
@@ -86,15 +106,32 @@ class ReactionForm(WaitingForm):
         ticked = self.data.getlist("medicines") if hasattr(self.data, "getlist") else []
         return [int(pk) for pk in ticked if pk.isascii() and pk.isdigit()]
 
-    @property
-    def chosen(self) -> list[tuple[str, str]]:
-        """The tapped chips: key and severity, in the catalogue's order."""
-        words = dict(SEVERITIES)
-        return [
-            (reaction.key, severity)
-            for reaction in vocabulary().reactions
-            if (severity := self.data.get(PREFIX + reaction.key, "")) in words
-        ]
+
+class ReactionCorrectionForm(Correcting, SymptomsForm):
+    """A reaction written down anew; the first entry stays readable beside it."""
+
+    pressed_at = None  # it waits for nothing: a correction is made with the line up
+
+    @classmethod
+    def filled(
+        cls, row: Reaction, symptoms: Iterable[ReactionSymptom], **options: Any
+    ) -> "ReactionCorrectionForm":
+        """The form with what stands now."""
+        form = cls(**options)
+        local = row.event_time.astimezone(form.clinic.zone)
+        form.initial = {
+            **{PREFIX + each.reaction_key: each.severity for each in symptoms},
+            "onset": f"{local:%Y-%m-%dT%H:%M}",
+            "grade": "" if row.grade == row.graded_by_rule else row.grade,
+            "note": row.note,
+        }
+        return form
+
+    def onset_since(self, old: Reaction) -> datetime | None:
+        """The onset that was typed; None when it was left as shown, to the minute."""
+        typed = self.cleaned_data["onset"]
+        shown = old.event_time.replace(second=0, microsecond=0)
+        return None if typed == shown else typed
 
 
 class OutcomeForm(WaitingForm):

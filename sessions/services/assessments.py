@@ -78,11 +78,12 @@ def judge_reaction(
     *,
     onset: datetime,
     recurrence: bool,
+    phase: Phase | None = None,
 ) -> Judgement:
     """Hold a reaction against the protocol, with the last set of vital signs.
 
     Kept is what the symptoms add: what the vital signs alone call for was said when
-    they were saved.
+    they were saved. `phase` is for a chart that shows an earlier time.
     """
     if chart.policy is None:
         return Judgement(fault=chart.policy_fault)
@@ -90,7 +91,7 @@ def judge_reaction(
     try:
         asked = replace(
             _question(chart, row, symptoms=symptoms),
-            phase=chart.phase,
+            phase=phase or chart.phase,
             recurrence=recurrence,
             earlier_mild_reactions=sum(
                 seen.reaction.grade == "mild" for seen in chart.reactions
@@ -187,6 +188,14 @@ ESCALATED_WORDS = {
     Action.STOP: _lazy("the end of this infusion and a call to the prescriber"),
     Action.EMERGENCY: _lazy("emergency treatment"),
 }
+
+
+def as_of_now(chart: SessionChart, judgement: Judgement) -> Judgement:
+    """The same findings, and what they call for at the rate and in the phase of now."""
+    if judgement.recommendation is None or chart.policy is None:
+        return judgement
+    recommendation = _recommend(chart, chart.policy, judgement.findings, chart.phase)
+    return replace(judgement, recommendation=recommendation)
 
 
 def rate_position(chart: SessionChart) -> RatePosition | None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from sessions.charts import RaisedFlag, SessionChart, is_complete
+from sessions.charts import RaisedFlag, SeenReaction, SessionChart, is_complete
 from sessions.models import (
     Flag,
     FlagAction,
@@ -18,6 +18,7 @@ from sessions.models import (
     OverrideReason,
     RateChange,
     Reaction,
+    ReactionOutcome,
     VitalSigns,
 )
 from sessions.rules.findings import NOT_DONE, Action
@@ -212,16 +213,21 @@ def keep_judgement(
     by: Actor,
     vitals: VitalSigns | None = None,
     reaction: Reaction | None = None,
+    again: SeenReaction | None = None,
 ) -> Kept:
     """Raise, repeat, settle or escalate flags for one save, all in its transaction.
 
     Findings of one save make one flag. A finding that an open flag already shows
     updates that flag; after an act it waits for its recheck; at the recheck it settles
     or escalates, and one that settled before and is back escalates too (F4, F5).
+    `again` is a reaction that is judged a second time, as of its onset: its own flags
+    stay as they are.
     """
     if judgement.fault:
         return Kept(flag=_raise_not_done(chart, judgement, vitals, reaction, by))
     moment = vitals.event_time if vitals else by.moment
+    moment = again.reaction.event_time if again else moment
+    own = again.ids if again else ()
     findings = [found for found in judgement.findings if found.action > Action.CONTINUE]
     found = {each.series or each.rule: each.action.value for each in findings}
     pressing = {
@@ -230,21 +236,23 @@ def keep_judgement(
         if each.action > Action.OBSERVE or each.escalates_minutes is not None
     }
     whole = not any(finding.missing for finding in judgement.findings)
-    events, covered, again, done = [], set(), "", Action.CONTINUE
+    events, covered, goes_up, done = [], set(), "", Action.CONTINUE
     for raised in chart.flags:
+        if raised.flag.reaction_id in own:
+            continue
         event, reason = _after_save(
             chart, raised, found, pressing, moment, vitals, whole, by
         )
         if event is not None:
             events.append((raised, event))
         if reason:
-            again, done = reason, max(done, Action(raised.flag.action))
+            goes_up, done = reason, max(done, Action(raised.flag.action))
         else:
             covered |= _covered(chart, raised, found, moment)
-    if again:
-        judgement = escalated(chart, judgement, again, done=done)
+    if goes_up:
+        judgement = escalated(chart, judgement, goes_up, done=done)
     flag = None
-    if judgement.raises_flag and (again or set(found) - covered):
+    if judgement.raises_flag and (goes_up or set(found) - covered):
         flag = _raise(chart, judgement, vitals, reaction, by)
     written = FlagEvent.objects.bulk_create([event for _, event in events])
     for (raised, _event), event in zip(events, written, strict=True):
@@ -255,12 +263,30 @@ def keep_judgement(
 
 
 def close_corrected(
-    chart: SessionChart, old: VitalSigns, reason: str, by: Actor
+    chart: SessionChart,
+    old: VitalSigns | SeenReaction,
+    reason: str,
+    by: Actor,
+    *,
+    owed_too: bool = False,
 ) -> None:
-    """Close the open flags of a corrected set; its new values speak instead."""
+    """Close the open flags of a corrected row; its new values speak instead.
+
+    With `owed_too` those that were answered and still owe a recheck: nothing is left
+    to look at again.
+    """
     for raised in chart.flags:
-        if raised.is_open and raised.flag.vitals_id == old.pk:
+        waits = raised.is_open or (owed_too and raised.recheck_at is not None)
+        if waits and _raised_by(raised.flag, old):
             _close(raised, reason, by)
+    chart.derive()
+
+
+def _raised_by(flag: Flag, row: VitalSigns | SeenReaction) -> bool:
+    """Whether a flag was raised by a set, or by a reaction in any of its versions."""
+    if isinstance(row, SeenReaction):
+        return flag.reaction_id in row.ids
+    return flag.vitals_id == row.pk
 
 
 def take_back_verdicts(
@@ -272,22 +298,48 @@ def take_back_verdicts(
     """
     for raised in chart.flags:
         verdict = raised.verdict
-        if verdict is None or verdict.vitals_id != old.pk:
-            continue
-        event = FlagEvent.objects.create(
-            flag=raised.flag,
-            kind=verdict.kind,
-            vitals=old,
-            reason_code="corrected",
-            reason_text=reason,
-            supersedes=verdict,
-            correction_reason=reason,
-            entered_in_error=True,
-            **by.stamp(),
-        )
-        event.by_name = by.user.name if by.user else ""
-        raised.events.append(event)
+        if verdict is not None and verdict.vitals_id == old.pk:
+            _take_back(raised, verdict, reason, by)
     chart.derive()
+
+
+def take_back_outcome(
+    chart: SessionChart,
+    seen: SeenReaction,
+    old: ReactionOutcome,
+    reason: str,
+    by: Actor,
+) -> None:
+    """Take back what a withdrawn outcome had said about the flags of its reaction.
+
+    A recheck that it decided is owed again; a flag that it raised is closed. Both were
+    written in the very act that wrote the outcome down.
+    """
+    for raised in chart.flags:
+        flag, verdict = raised.flag, raised.verdict
+        if flag.reaction_id not in seen.ids:
+            continue
+        if flag.recorded_at == old.recorded_at and raised.is_open:
+            _close(raised, reason, by)
+        elif verdict is not None and verdict.recorded_at == old.recorded_at:
+            _take_back(raised, verdict, reason, by)
+    chart.derive()
+
+
+def _take_back(raised: RaisedFlag, verdict: FlagEvent, reason: str, by: Actor) -> None:
+    event = FlagEvent.objects.create(
+        flag=raised.flag,
+        kind=verdict.kind,
+        vitals_id=verdict.vitals_id,
+        reason_code="corrected",
+        reason_text=reason,
+        supersedes=verdict,
+        correction_reason=reason,
+        entered_in_error=True,
+        **by.stamp(),
+    )
+    event.by_name = by.user.name if by.user else ""
+    raised.events.append(event)
 
 
 def take_back_answers(
@@ -338,13 +390,31 @@ def _close(raised: RaisedFlag, reason: str, by: Actor) -> None:
     raised.events.append(event)
 
 
+def answer_by_earlier(
+    chart: SessionChart, flag: Flag, row: RateChange, action: str, by: Actor
+) -> None:
+    """Answer a flag by a change that was made before it was raised, and recheck it."""
+    raised = next(each for each in chart.flags if each.flag is flag)
+    event = FlagEvent.objects.create(
+        flag=flag,
+        kind=FlagEvent.Kind.ANSWERED,
+        action=action,
+        rate_change=row,
+        recheck_at=_recheck_at(flag, by.moment),
+        **by.stamp(),
+    )
+    event.by_name = by.user.name if by.user else ""
+    raised.events.append(event)
+    chart.derive()
+
+
 def settle_reaction(
-    chart: SessionChart, reaction: Reaction, *, settled: bool, by: Actor
+    chart: SessionChart, seen: SeenReaction, *, settled: bool, by: Actor
 ) -> None:
     """Give the flags of a reaction their recheck's result: its outcome is known."""
     kind = FlagEvent.Kind.SETTLED if settled else FlagEvent.Kind.NOT_SETTLED
     for raised in chart.flags:
-        if raised.flag.reaction_id == reaction.pk and raised.recheck_at is not None:
+        if raised.flag.reaction_id in seen.ids and raised.recheck_at is not None:
             event = FlagEvent.objects.create(flag=raised.flag, kind=kind, **by.stamp())
             event.by_name = by.user.name if by.user else ""
             raised.events.append(event)

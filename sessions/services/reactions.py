@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -88,17 +89,17 @@ def proposed(
     """
     if not chosen:
         return None
-    symptoms = _read(chosen)
+    symptoms = read_symptoms(chosen)
     judgement = judge_reaction(
-        chart, symptoms, onset=chart.at, recurrence=_is_back(chart, symptoms)
+        chart, symptoms, onset=chart.at, recurrence=is_back(chart, symptoms)
     )
     advice = judgement.recommendation
     action = advice.action if advice else Action.PAUSE
     grade = worked_out(symptoms, judgement)
-    is_severe = _rank(max(grade, graded, key=_rank)) >= _rank(Grade.SEVERE)
+    is_severe = rank(max(grade, graded, key=rank)) >= rank(Grade.SEVERE)
     if is_severe:
         action = max(Action.STOP, action)
-    below = reduced(chart.rate_ml_per_h, chart.rungs) if _runs(chart) else None
+    below = reduced(chart.rate_ml_per_h, chart.rungs) if runs(chart) else None
     return Proposal(
         judgement=judgement,
         grade=grade,
@@ -112,7 +113,7 @@ def proposed(
 
 def _expected(chart: SessionChart, action: Action) -> str:
     """An act as far as the pump's state leaves it open."""
-    if _runs(chart):
+    if runs(chart):
         by_name = {Action.EMERGENCY: FlagAction.STOP, Action.OBSERVE: CONTINUE}
         return str(by_name.get(action, action.value))
     if chart.running.state == "paused" and action >= Action.STOP:
@@ -146,19 +147,31 @@ def record_reaction(
         if chart.session.stage not in STAGES:
             raise Refused("A reaction is recorded from the Start on.")
         moment = onset or by.moment
-        seen = _read(symptoms)
+        seen = read_symptoms(symptoms)
         judgement = judge_reaction(
-            chart, seen, onset=moment, recurrence=_is_back(chart, seen)
+            chart, seen, onset=moment, recurrence=is_back(chart, seen)
         )
         rule_grade = worked_out(seen, judgement)
-        _check_action(chart, action, max(rule_grade, grade, key=_rank))
+        _check_action(chart, action, max(rule_grade, grade, key=rank))
         called = judgement.recommendation.action if judgement.recommendation else None
         milder = called is None or called > Action.OBSERVE
-        if milder and action == CONTINUE and _runs(chart) and not action_reason.strip():
+        if milder and action == CONTINUE and runs(chart) and not action_reason.strip():
             raise Refused("Say why the infusion goes on.", field="action_reason")
-        row = _append(
-            chart, seen, moment, rule_grade, grade, action, action_reason, note, by
+        appended = append_reaction(
+            chart,
+            seen,
+            by=by,
+            onset=moment,
+            grade=grade or rule_grade,
+            graded_by_rule=rule_grade,
+            vitals=chart.last_vitals,
+            action=action,
+            action_reason=action_reason,
+            note=note,
         )
+        row = appended.reaction
+        chart.every_reaction.append(appended)
+        chart.reactions.append(appended)
         kept = keep_judgement(chart, judgement, by=by, reaction=row)
         change = append_act(
             chart,
@@ -189,9 +202,7 @@ def record_outcome(
     """Write down how a reaction went on; not better escalates its flag (F5, G3)."""
     with act("reaction.outcome", by=by, patient=session.patient) as done:
         chart = locked_chart(session, by=by)
-        seen = next((s for s in chart.reactions if s.reaction.pk == reaction_id), None)
-        if seen is None:
-            raise Refused("That reaction is not of this visit.")
+        seen = standing(chart, reaction_id)
         if kind not in ReactionOutcome.Kind.values:
             raise Refused("Choose an outcome.", field="kind")
         if (event_time or by.moment) < seen.reaction.event_time:
@@ -204,26 +215,44 @@ def record_outcome(
             **by.stamp(event_time=event_time),
         )
         if kind in (*OVER, *WORSE):
-            settle_reaction(chart, seen.reaction, settled=kind in OVER, by=by)
+            settle_reaction(chart, seen, settled=kind in OVER, by=by)
         if kind in WORSE:
             again = judge_reaction(
-                chart, _symptoms(seen), onset=by.moment, recurrence=False
+                chart, symptoms_of(seen), onset=by.moment, recurrence=False
             )
             if again.raises_flag:
                 again = escalated(
                     chart,
                     again,
                     _("Not settling after the first action"),
-                    done=_called_for(chart, seen.reaction),
+                    done=called_for(chart, seen),
                 )
             keep_judgement(chart, again, by=by, reaction=seen.reaction)
         done.on(row, kind=kind)
     return row
 
 
-def _called_for(chart: SessionChart, reaction: Reaction) -> Action:
-    """The highest action that this reaction's flags called for so far."""
-    flags = [r.flag for r in chart.flags if r.flag.reaction_id == reaction.pk]
+def standing(chart: SessionChart, reaction_id: int) -> SeenReaction:
+    """A reaction of the visit as it stands now; an earlier version of it finds it too.
+
+    Somebody may have corrected it since the page was drawn.
+    """
+    seen = next((each for each in chart.reactions if reaction_id in each.ids), None)
+    if seen is None:
+        raise Refused("That reaction was withdrawn, or is not of this visit.")
+    return seen
+
+
+def called_for(chart: SessionChart, seen: SeenReaction) -> Action:
+    """The highest action that this reaction's flags called for so far.
+
+    A flag that was closed speaks no more.
+    """
+    flags = [
+        raised.flag
+        for raised in chart.flags
+        if raised.flag.reaction_id in seen.ids and not raised.is_closed
+    ]
     return max((Action(flag.action) for flag in flags), default=Action.CONTINUE)
 
 
@@ -237,7 +266,7 @@ def worked_out(symptoms: Sequence[Symptom], judgement: Judgement) -> str:
     return max(severities + [each for each in found if each is not None]).value
 
 
-def _read(symptoms: Sequence[tuple[str, str]]) -> tuple[Symptom, ...]:
+def read_symptoms(symptoms: Sequence[tuple[str, str]]) -> tuple[Symptom, ...]:
     if not symptoms:
         raise Refused("Choose at least one symptom.")
     try:
@@ -249,14 +278,14 @@ def _read(symptoms: Sequence[tuple[str, str]]) -> tuple[Symptom, ...]:
         raise Refused(f"{error}.") from error
 
 
-def _symptoms(seen: SeenReaction) -> tuple[Symptom, ...]:
+def symptoms_of(seen: SeenReaction) -> tuple[Symptom, ...]:
     return tuple(
         Symptom(reaction=row.reaction_key, severity=Severity(row.severity))
         for row in seen.symptoms
     )
 
 
-def _is_back(chart: SessionChart, symptoms: Sequence[Symptom]) -> bool:
+def is_back(chart: SessionChart, symptoms: Sequence[Symptom]) -> bool:
     """The same symptom again, after an act was taken for it in this visit."""
     keys = {symptom.reaction for symptom in symptoms}
     return any(
@@ -266,71 +295,72 @@ def _is_back(chart: SessionChart, symptoms: Sequence[Symptom]) -> bool:
     )
 
 
-def _rank(grade: str) -> int:
+def rank(grade: str) -> int:
     return GRADES.index(grade) if grade in GRADES else -1
 
 
-def _runs(chart: SessionChart) -> bool:
+def runs(chart: SessionChart) -> bool:
     return chart.running.state == "running"
 
 
 def _check_action(chart: SessionChart, action: str, grade: str) -> None:
-    if action == CONTINUE and _runs(chart) and _rank(grade) >= _rank(Grade.SEVERE):
+    if action == CONTINUE and runs(chart) and rank(grade) >= rank(Grade.SEVERE):
         raise Refused(
             "A severe reaction cannot be continued through: pause or stop.",
             field="action",
         )
 
 
-def _append(
+def append_reaction(
     chart: SessionChart,
     symptoms: Sequence[Symptom],
-    onset: datetime,
-    rule_grade: str,
-    grade: str,
-    action: str,
-    action_reason: str,
-    note: str,
+    *,
     by: Actor,
-) -> Reaction:
+    onset: datetime,
+    **said: Any,
+) -> SeenReaction:
+    """Write a reaction down with its symptoms, and where the infusion stood then.
+
+    `said` are the other columns of `Reaction`. It is not on the chart yet.
+    """
     lots = (
         Vial.objects.filter(session=chart.session, event_time__lte=onset)
         .current()
         .order_by("event_time", "pk")
         .values_list("lot", flat=True)
     )
-    last, then = chart.last_vitals, chart.running_at(onset)
+    then = chart.running_at(onset)
     minutes = None
     if chart.started_at is not None:
         minutes = int((onset - chart.started_at).total_seconds() // 60)
     row = Reaction.objects.create(
         session=chart.session,
-        grade=grade or rule_grade,
-        graded_by_rule=rule_grade,
         phase=phase_at(chart, onset).value,
         rate_ml_per_h=then.rate_ml_per_h,
         step=then.step,
         minutes_from_start=minutes,
         volume_in_ml=then.volume_ml,
         lots=", ".join(dict.fromkeys(lots))[:200],
-        vitals=last,
-        action=action,
-        action_reason=action_reason,
-        note=note,
+        **said,
         **by.stamp(event_time=onset),
     )
-    rows = ReactionSymptom.objects.bulk_create(
+    return SeenReaction(reaction=row, symptoms=write_symptoms(row, symptoms, by=by))
+
+
+def write_symptoms(
+    row: Reaction, symptoms: Sequence[Symptom], *, by: Actor
+) -> list[ReactionSymptom]:
+    """Write down the symptoms of a row; no reaction is read without any."""
+    return ReactionSymptom.objects.bulk_create(
         ReactionSymptom(
             reaction=row,
             reaction_key=symptom.reaction,
             name=labels()[symptom.reaction],
             severity=symptom.severity.value,
-            **by.stamp(event_time=onset),
+            **by.stamp(event_time=row.event_time),
         )
         for symptom in symptoms
     )
-    chart.reactions.append(SeenReaction(reaction=row, symptoms=rows))
-    return row
 
 
 def _answer(
@@ -349,7 +379,7 @@ def _answer(
     raised = next(each for each in chart.flags if each.flag is flag)
     if action != CONTINUE:
         answer_all(chart, action, row=change, by=by, also=raised)
-    elif not _runs(chart) or flag.action == FlagAction.OBSERVE:
+    elif not runs(chart) or flag.action == FlagAction.OBSERVE:
         answer_all(chart, "observe", row=None, by=by, also=raised)
     else:
         minutes = flag.recheck_minutes or RECHECK_MINUTES

@@ -50,6 +50,13 @@ class Observed(NamedTuple):
     is_late: bool
 
 
+class Told(NamedTuple):
+    """One outcome of a reaction; `newer` withdrew it."""
+
+    row: ReactionOutcome
+    newer: ReactionOutcome | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """Everything the page of the record shows."""
@@ -63,7 +70,7 @@ class Record:
     error: GateOverride | None
     passed: tuple[dict[str, Any], ...]
     overrides: tuple[GateOverride, ...]
-    outcomes: dict[int, list[ReactionOutcome]]
+    outcomes: dict[int, list[Told]]
 
     @property
     def signed_at(self) -> datetime | None:
@@ -84,9 +91,6 @@ def record_of(session: InfusionSession, *, at: datetime) -> Record:
     signatures = list(
         Signature.objects.filter(session=session).select_related("recorded_by")
     )
-    outcomes: dict[int, list[ReactionOutcome]] = {}
-    for row in chart.outcomes:
-        outcomes.setdefault(row.reaction_id, []).append(row)
     paused = minutes_paused(chart)
     return Record(
         chart=chart,
@@ -108,7 +112,7 @@ def record_of(session: InfusionSession, *, at: datetime) -> Record:
             and row.event_time > chart.start.event_time
             and row.rule != "entered-in-error"
         ),
-        outcomes=outcomes,
+        outcomes=_told(chart),
     )
 
 
@@ -278,6 +282,19 @@ def _observed(chart: SessionChart) -> Iterable[Observed]:
             newer=row if row.entered_in_error else newer.get(row.pk),
             is_late=row.is_late(limit),
         )
+
+
+def _told(chart: SessionChart) -> dict[int, list[Told]]:
+    """Every outcome by the newest version of its reaction, withdrawn ones too."""
+    newer = {row.supersedes_id: row for row in chart.outcomes if row.supersedes_id}
+    rows = [row for row in chart.outcomes if not row.entered_in_error]
+    return {
+        seen.reaction.pk: [
+            Told(row, newer.get(row.pk)) for row in rows if row.reaction_id in seen.ids
+        ]
+        for seen in chart.every_reaction
+        if seen.is_newest
+    }
 
 
 def rate_at(chart: SessionChart, row: VitalSigns) -> str:

@@ -1,15 +1,25 @@
 """Logging a reaction: chips open a filled form; one save does all of it."""
 
-from django.shortcuts import get_object_or_404, render
+from django.http import Http404
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
 from sessions.access import access, chart_in_reach, session_in_reach
 from sessions.catalogue.reactions import labels
 from sessions.charts import charts_of, read_course
-from sessions.forms.reactions import OutcomeForm, ReactionForm
-from sessions.models import Reaction
+from sessions.forms.reactions import (
+    OutcomeForm,
+    ReactionCorrectionForm,
+    ReactionForm,
+)
+from sessions.models import Reaction, ReactionOutcome, Stage
 from sessions.rules.quantities import plain
 from sessions.services.medicines import offers
+from sessions.services.reaction_corrections import (
+    correct_reaction,
+    withdraw_outcome,
+    withdraw_reaction,
+)
 from sessions.services.reactions import (
     proposed,
     record_outcome,
@@ -20,8 +30,10 @@ from sessions.views.screens import (
     all_chips,
     answer,
     answer_act,
+    banner,
     chips,
     full_screen,
+    withdraw_form,
 )
 
 
@@ -98,6 +110,82 @@ def outcome(request, pk, reaction):
     return answer_act(request, pk, went)
 
 
+@access("chart", methods=("GET", "POST"))
+def correct(request, pk, reaction):
+    """Write a reaction down anew; the first entry stays readable beside it."""
+    session = session_in_reach(request, pk)
+    chart, seen = _newest(session, reaction)
+    if request.method == "GET":
+        if not seen.stands:
+            raise Http404
+        form = _filled(chart, seen)
+        return _correction_page(request, chart, seen, form, status=200)
+    form = ReactionCorrectionForm(request.POST, **_about(chart))
+    tried = attempt(
+        request,
+        form,
+        lambda by: correct_reaction(
+            session=session,
+            reaction_id=reaction,
+            symptoms=form.chosen,
+            grade=form.cleaned_data["grade"],
+            onset=form.onset_since(seen.reaction),
+            note=form.cleaned_data["note"],
+            by=by,
+            seen_version=form.seen_version,
+            **form.why,
+        ),
+    )
+    if tried.saved:
+        return redirect("infusion-detail", pk=pk)
+    return _correction_page(request, chart, seen, form, status=tried.status)
+
+
+@access("chart", methods=("POST",))
+def withdraw(request, pk, reaction):
+    """Withdraw a reaction that is another patient's, or was none."""
+    session = session_in_reach(request, pk)
+    chart, seen = _newest(session, reaction)
+    form = withdraw_form(chart, request.POST)
+    tried = attempt(
+        request,
+        form,
+        lambda by: withdraw_reaction(
+            session=session, reaction_id=reaction, by=by, **form.why
+        ),
+    )
+    if tried.saved:
+        return redirect("infusion-detail", pk=pk)
+    shown = _filled(chart, seen)
+    return _correction_page(
+        request, chart, seen, shown, status=tried.status, withdraw=form
+    )
+
+
+@access("chart", methods=("POST",))
+def withdraw_told(request, pk, outcome):
+    """Withdraw an outcome; the reaction is asked about again."""
+    session = session_in_reach(request, pk)
+    old = get_object_or_404(
+        ReactionOutcome, pk=outcome, session=session, entered_in_error=False
+    )
+    chart, seen = _newest(session, old.reaction_id)
+    form = withdraw_form(chart, request.POST)
+    tried = attempt(
+        request,
+        form,
+        lambda by: withdraw_outcome(
+            session=session, outcome_id=outcome, by=by, **form.why
+        ),
+    )
+    if tried.saved:
+        return redirect("infusion-detail", pk=pk)
+    shown = _filled(chart, seen)
+    return _correction_page(
+        request, chart, seen, shown, status=tried.status, told={outcome: form}
+    )
+
+
 @access("chart", methods=("POST",))
 def search(request, pk):
     """Reactions that any of their words finds; what was tapped stays in sight."""
@@ -106,6 +194,60 @@ def search(request, pk):
     query = form.data.get("q", "")[:60]
     context = {"more": all_chips(dict(form.chosen), query), "query": query}
     return render(request, "reactions/_more.html", context)
+
+
+def _newest(session, reaction):
+    """The visit, and the newest version of one of its reactions, withdrawn or not.
+
+    A resend of what withdrew it is answered like its first.
+    """
+    chart = charts_of([session], at=timezone.now())[0]
+    every = [each for each in chart.every_reaction if each.is_newest]
+    seen = next((each for each in every if reaction in each.ids), None)
+    if seen is None:
+        raise Http404
+    return chart, seen
+
+
+def _about(chart):
+    return {
+        "clinic": chart.session.clinic,
+        "at": chart.at,
+        "is_signed": chart.session.stage == Stage.DISCHARGED,
+    }
+
+
+def _filled(chart, seen):
+    return ReactionCorrectionForm.filled(seen.reaction, seen.symptoms, **_about(chart))
+
+
+def _correction_page(request, chart, seen, form, *, status, withdraw=None, told=None):
+    """`withdraw` and `told` are forms of withdrawing that were refused, if any."""
+    outcomes = ReactionOutcome.objects.filter(reaction_id__in=seen.ids).current()
+    chosen, query = dict(form.chosen), form.data.get("q", "")
+    context = {
+        "chart": chart,
+        "session": chart.session,
+        "seen": seen,
+        "form": form,
+        "chips": chips(chosen),
+        "more": all_chips(chosen, query),
+        "query": query,
+        "withdraw": withdraw or withdraw_form(chart),
+        "outcomes": [
+            (row, _untold(chart, row, told or {})) for row in outcomes.order_by("pk")
+        ],
+        "banner": banner(chart),
+        "now": chart.at,
+    }
+    return render(request, "reactions/correct.html", context, status=status)
+
+
+def _untold(chart, row, bound):
+    """The form that withdraws one outcome, with ids of its own on the page."""
+    form = bound.get(row.pk) or withdraw_form(chart)
+    form.auto_id = f"outcome{row.pk}_%s"
+    return form
 
 
 def _draft(request, chart):
