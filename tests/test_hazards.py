@@ -296,6 +296,28 @@ def test_an_hour_that_is_skipped_is_refused_and_one_that_comes_twice_is_asked(
 
 
 @pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("2026-11-01T05:59+00:00", "text"),
+        ("2026-11-01T06:00+00:00", "text"),
+        ("2026-11-01T06:59+00:00", "text"),
+        ("2026-11-01T07:00+00:00", "datetime-local"),
+        ("2026-11-01T04:59+00:00", "datetime-local"),
+        ("2026-03-08T07:00+00:00", "datetime-local"),
+    ],
+)
+def test_a_moment_that_is_shown_for_correction_is_read_back_as_itself(text, kind):
+    """In an hour that comes twice the box holds the offset, and has room for it."""
+    field, moment = MomentField(), datetime.fromisoformat(text)
+    field.zone = ZoneInfo("America/New_York")
+
+    shown = field.as_typed(moment)
+
+    assert field.clean(shown) == moment
+    assert field.widget.attrs.get("type", field.widget.input_type) == kind
+
+
+@pytest.mark.parametrize(
     "zone",
     ["America/New_York", "Europe/London", "Asia/Kolkata", "Australia/Lord_Howe"],
 )

@@ -188,10 +188,24 @@ class MomentField(_TypedField):
             raise ValidationError(_("There is no such time.")) from error
         if moment.tzinfo is None:
             moment = self._in_zone(moment)
+        else:
+            self._leave_room()
         moment = moment.astimezone(UTC)
         if self.latest and moment > self.latest:
             raise ValidationError(_("This time lies in the future."))
         return moment
+
+    def as_typed(self, moment: datetime) -> str:
+        """A moment as the box holds it; with its offset in an hour that comes twice."""
+        local = moment.astimezone(self.zone or UTC)
+        if local.utcoffset() == local.replace(fold=1 - local.fold).utcoffset():
+            return f"{local:%Y-%m-%dT%H:%M}"
+        self._leave_room()
+        return f"{local:%Y-%m-%dT%H:%M%z}"
+
+    def _leave_room(self) -> None:
+        """A browser's box for times has no room for an offset; a plain one has."""
+        self.widget.attrs["type"] = "text"
 
     def _in_zone(self, moment: datetime) -> datetime:
         zone = self.zone or UTC
@@ -205,8 +219,7 @@ class MomentField(_TypedField):
             f"{choice:%Y-%m-%dT%H:%M%z} ({word})"
             for choice, word in ((first, _("first")), (second, _("second")))
         )
-        # A browser's box for times has no room for an offset; a plain one has.
-        self.widget.attrs["type"] = "text"
+        self._leave_room()
         raise ValidationError(
             _("This time occurred twice: write {options}.").format(options=options)
         )

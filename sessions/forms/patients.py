@@ -7,7 +7,6 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
@@ -155,10 +154,9 @@ class RowForm(AskingForm):
         super().__init__(*args, **options)
         self.order_fields([name for name in self.fields if name != "event_time"])
         if corrects is not None:
-            self.fields["event_time"].required = True
-            self.initial["event_time"] = timezone.localtime(
-                corrects.event_time, self.clinic.zone
-            ).strftime("%Y-%m-%dT%H:%M")
+            taken = self.fields["event_time"]
+            taken.required = True
+            self.initial["event_time"] = taken.as_typed(corrects.event_time)
             self.fields["reason"] = PlainText(
                 max_length=200, label=_("Why is it corrected?")
             )

@@ -72,16 +72,15 @@ class RateCorrectionForm(Correcting, ClinicForm):
     ) -> None:
         super().__init__(*args, **options)
         self.top_ml_per_h = top_ml_per_h
+        self.initial = {
+            "rate_ml_per_h": plain(old.rate_ml_per_h),
+            "event_time": self.fields["event_time"].as_typed(old.event_time),
+        }
         if old.kind in STANDSTILL:
             del self.fields["rate_ml_per_h"]
         if old.kind == RateKind.START:
             del self.fields["event_time"]
         self.order_fields(("rate_ml_per_h", "event_time"))
-        local = old.event_time.astimezone(self.clinic.zone)
-        self.initial = {
-            "rate_ml_per_h": plain(old.rate_ml_per_h),
-            "event_time": f"{local:%Y-%m-%dT%H:%M}",
-        }
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

@@ -118,10 +118,9 @@ class ReactionCorrectionForm(Correcting, SymptomsForm):
     ) -> "ReactionCorrectionForm":
         """The form with what stands now."""
         form = cls(**options)
-        local = row.event_time.astimezone(form.clinic.zone)
         form.initial = {
             **{PREFIX + each.reaction_key: each.severity for each in symptoms},
-            "onset": f"{local:%Y-%m-%dT%H:%M}",
+            "onset": form.fields["onset"].as_typed(row.event_time),
             "grade": "" if row.grade == row.graded_by_rule else row.grade,
             "note": row.note,
         }

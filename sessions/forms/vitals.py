@@ -381,9 +381,7 @@ class CorrectionForm(Correcting, VitalsForm):
             "not_tolerated": row.tolerated is False,
             "partial_reason": row.partial_reason,
             "partial_text": row.partial_text,
-            "event_time": row.event_time.astimezone(form.clinic.zone).strftime(
-                "%Y-%m-%dT%H:%M"
-            ),
+            "event_time": form.fields["event_time"].as_typed(row.event_time),
         }
         return form
 

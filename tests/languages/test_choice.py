@@ -121,6 +121,7 @@ def test_a_refusal_is_worded_for_its_reader(clinic, nurse):
     assert refused.value.message == "There is already a chair 07."
 
 
+@pytest.mark.in_utc
 def test_words_inside_a_refusal_are_said_for_its_reader_too(running, nurse, prescriber):
     medicine = make_medicine(running, prescriber)
     give(session=running, ordered=medicine, by=by(nurse, minutes(40)))

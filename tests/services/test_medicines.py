@@ -136,6 +136,7 @@ def test_nothing_is_given_before_check_in(morning):
         give(morning, "before")
 
 
+@pytest.mark.in_utc
 def test_offers_say_when_and_why_not(morning):
     give(morning, "before")
     give(morning, "as_needed")

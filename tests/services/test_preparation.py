@@ -457,6 +457,7 @@ class TestPremedication:
             at=NINE, order={"medicines": (visits.premedication(),)}, **cast
         )
 
+    @pytest.mark.in_utc
     def test_it_is_given_and_has_its_minutes(self, treated):
         treated.ready(skip={"warnings"})
         pass_first_infusion(treated)

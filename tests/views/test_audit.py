@@ -86,7 +86,7 @@ def test_the_export_holds_the_rows_shown_and_is_itself_an_act(archive, nurse):
     assert hashlib.sha256(body.encode()).hexdigest() in entry.detail
 
 
-def test_the_workbook_holds_the_same_rows_and_is_an_act_too(archive, nurse):
+def test_the_workbook_holds_the_same_rows_and_is_an_act_too(archive, nurse, clinic):
     as_csv = archive.post(reverse("audit-export"), {"user": nurse.pk})
     answer = archive.post(reverse("audit-export-xlsx"), {"user": nurse.pk})
     book = openpyxl.load_workbook(io.BytesIO(answer.content))
@@ -98,7 +98,8 @@ def test_the_workbook_holds_the_same_rows_and_is_an_act_too(archive, nurse):
     )
     about = dict(book["About"].values)
     assert about["Filters"] == f"user={nurse.pk}&"
-    assert about["Times"] == "in UTC; days of the filters begin at midnight in UTC"
+    filters = f"days of the filters begin at midnight in {clinic.time_zone}"
+    assert about["Times"] == f"in UTC; {filters}"
     entry = AuditEntry.objects.last()
     assert entry.action == "audit.export"
     assert '"format": "xlsx"' in entry.detail

@@ -205,7 +205,7 @@ def test_a_planned_visit_is_moved(sign_in, charge_nurse, clinic, planned):
 
     visit = visits.fresh(planned)
     assert response.status_code == 302
-    assert f"{visit.scheduled_at:%H:%M}" == "14:30"
+    assert f"{visit.scheduled_at.astimezone(clinic.zone):%H:%M}" == "14:30"
     assert visit.chair.name == "05"
 
 
