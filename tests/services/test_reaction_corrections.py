@@ -132,6 +132,18 @@ def test_what_was_done_about_it_is_not_where_it_began(running, nurse):
     assert (late.rate_ml_per_h, late.phase) == (Decimal("43.2"), "infusing")
 
 
+def test_what_measured_it_then_grades_it_again(running, nurse):
+    """The set of before the entry counts, late as it came after the onset."""
+    make_vitals(running, nurse, minutes(68), temperature_c=Decimal("40.1"))
+    fever = {"symptoms": [("fever", "mild")]}
+    old = log(running, nurse, action="stop", onset=minutes(66), **fever).reaction
+    make_vitals(running, nurse, minutes(75))
+
+    row = correct(running, nurse, old, note="better", **fever).reaction
+
+    assert (old.grade, row.grade, row.graded_by_rule) == ("severe",) * 3
+
+
 def test_a_correction_that_changes_nothing_or_has_no_reason_is_refused(running, nurse):
     old = log(running, nurse).reaction
 
@@ -169,6 +181,7 @@ def test_a_correction_that_calls_for_more_raises_a_flag(running, nurse):
 
     assert (flag.action, flag.reaction.supersedes) == ("stop", old)
     assert flag in [raised.flag for raised in chart(running, 81).open_flags]
+    assert not FlagEvent.objects.filter(recorded_at=minutes(80)).exists()
 
 
 def test_a_correction_that_calls_for_less_closes_the_open_flag(running, nurse):
@@ -230,6 +243,7 @@ def test_a_reaction_that_came_later_is_no_earlier_one_either(running, nurse):
     log(running, nurse, at=75, action="stop")
 
     assert correct(running, nurse, old, note="better").flag is None
+    assert not FlagEvent.objects.filter(recorded_at=minutes(80)).exists()
 
 
 def test_what_is_now_the_same_symptom_again_is_flagged(running, nurse):
@@ -324,16 +338,19 @@ def test_a_withdrawn_reaction_closes_its_open_flag_and_is_no_first_one(running, 
 
 
 def test_a_flag_that_stood_for_two_reactions_is_raised_for_the_other(running, nurse):
-    """The second severe headache was shown by the open flag of the first."""
-    severe = {"symptoms": [("headache", "severe")]}
-    old = log(running, nurse, **severe).reaction
-    other = log(running, nurse, at=71, to_ml_per_h=Decimal("21.6"), **severe)
+    """While it is paused, looking again is no answer to a call for a stop."""
+    make_rate(running, nurse, minutes(65), "pause", "0")
+    looked = {"symptoms": [("headache", "severe")], "action": "continue"}
+    old = log(running, nurse, **looked).reaction
+    other = log(running, nurse, at=71, **looked)
+    assert other.flag is None
 
     withdraw(running, nurse, old)
 
     found = chart(running, 81).open_flags
-    assert [r.flag.action for r in found] == ["stop"]
-    assert found[0].flag.reaction == other.reaction
+    assert [(r.flag.action, r.flag.reaction) for r in found] == [
+        ("stop", other.reaction)
+    ]
 
 
 def test_a_withdrawn_outcome_owes_the_recheck_again(running, nurse):

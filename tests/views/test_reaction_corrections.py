@@ -23,7 +23,7 @@ from tests.factories.reactions import make_vial
 from tests.factories.vitals import make_vitals
 from tests.reading import tight
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.in_utc]
 HTMX = {"HTTP_HX_REQUEST": "true"}
 
 
