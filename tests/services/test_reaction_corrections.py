@@ -200,6 +200,44 @@ def test_a_correction_that_calls_for_less_closes_the_open_flag(running, nurse):
     assert now.rechecks[0].recheck_at == minutes(95)
 
 
+def test_a_flag_says_what_is_called_for_now_and_not_then(running, nurse):
+    kept = {"action": "continue", "action_reason": "settled at once"}
+    old = log(running, nurse, **kept).reaction
+    make_rate(running, nurse, minutes(90), "step", "172.8", step=4)
+
+    more = [("headache", "moderate")]
+    flag = correct(running, nurse, old, at=100, symptoms=more).flag
+
+    assert (flag.action, flag.rate_from_ml_per_h) == ("pause", Decimal("172.8"))
+    assert flag.restart_ml_per_h == Decimal("86.4")
+
+
+def test_what_is_back_after_it_had_settled_goes_up_and_stays_open(running, nurse):
+    """Its own symptom was seen before, went by itself, and came back with this one."""
+    flushing = {"symptoms": [("flushing", "mild")]}
+    kept = {"action": "continue", "action_reason": "settled at once"}
+    first = log(running, nurse, at=62, **kept, **flushing).reaction
+    tell(running, nurse, first, at=65)
+    old = log(running, nurse, symptoms=[("headache", "severe")]).reaction
+
+    flag = correct(running, nurse, old, **flushing).flag
+
+    assert flag.action == "pause"
+    assert flag in [raised.flag for raised in chart(running, 81).open_flags]
+
+
+def test_nothing_is_owed_for_a_reaction_that_is_over(running, nurse):
+    old = log(running, nurse, symptoms=[("headache", "severe")]).reaction
+    tell(running, nurse, old, at=75)
+
+    flag = correct(running, nurse, old).flag
+
+    now = chart(running, 81)
+    assert flag.action == "reduce"
+    assert not now.open_flags
+    assert not now.rechecks
+
+
 def test_an_act_that_was_withdrawn_answers_nothing(running, nurse):
     old = log(running, nurse, symptoms=[("headache", "severe")]).reaction
     withdraw_rate(
