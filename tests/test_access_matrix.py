@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import django.test.utils
 import pytest
@@ -24,6 +26,7 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 
 from sessions import paper, roles
+from sessions.forms.protocols import PARTS
 from sessions.middleware import LAST_SEEN, SECOND_FACTOR, SIGNED_IN_AT
 from sessions.models import (
     Allergy,
@@ -38,6 +41,7 @@ from sessions.models import (
     LabResult,
     Login,
     Note,
+    Onlooker,
     OrderMedicine,
     ProtocolVersion,
     RecalledLot,
@@ -49,7 +53,9 @@ from sessions.models import (
 from sessions.services.reactions import record_outcome, record_reaction
 from sessions.services.sign_ins import hashed
 from sessions.services.vitals import record_vitals
+from sessions.sheets import XLSX
 from sessions.urls import urlpatterns
+from sessions.views.reports import KINDS
 from tests.conftest import make_user
 from tests.factories import visits
 from tests.factories.infusions import NORMAL, by, stamp
@@ -73,15 +79,34 @@ class Address:
     arguments: tuple[str, ...]
     rows: dict[str, str]
     roles: dict[str, tuple[str, ...]]
+    query: dict[str, str]
     is_gone: bool = False
 
-    def at(self, ids: dict[str, int]) -> str:
-        """The address for some rows."""
-        given = {}
-        for argument in self.arguments:
-            kind = self.rows[argument]
-            given[argument] = kind[1:] if kind.startswith("=") else ids[kind]
-        return reverse(self.name, kwargs=given)
+    def at(self, ids: dict[str, int], *, way: int = 0) -> str:
+        """The address for some rows, with the first of its fixed words or another."""
+
+        def value(kind: str) -> str | int:
+            words = kind[1:].split()
+            return words[way % len(words)] if kind.startswith("=") else ids[kind]
+
+        return reverse(
+            self.name,
+            kwargs={
+                argument: value(self.rows[argument]) for argument in self.arguments
+            },
+            query={name: value(kind) for name, kind in self.query.items()},
+        )
+
+    @property
+    def asked(self) -> list[str]:
+        """The kinds of rows that stand behind the question mark."""
+        return [kind for kind in self.query.values() if not kind.startswith("=")]
+
+    @property
+    def ways(self) -> int:
+        """How many fixed words may stand in it."""
+        fixed = [kind for kind in self.rows.values() if kind.startswith("=")]
+        return max((len(kind.split()) for kind in fixed), default=1)
 
     @property
     def kinds(self) -> list[str]:
@@ -106,6 +131,7 @@ def addresses() -> Iterator[Address]:
             arguments=tuple(pattern.pattern.converters),
             rows=row.get("rows", {}),
             roles={method: tuple(row[method]) for method in METHODS if method in row},
+            query=row.get("query", {}),
             is_gone=row.get("gone", False),
         )
 
@@ -134,6 +160,17 @@ def test_the_matrix_names_known_roles_methods_and_ids():
         assert set(address.arguments) <= set(address.rows), address.name
         public = any("everyone" in row for row in address.roles.values())
         assert public is (address.name in PUBLIC), address.name
+
+
+def test_the_matrix_names_every_report_and_every_part_of_a_protocol():
+    words = {address.name: set() for address in ADDRESSES}
+    for address in ADDRESSES:
+        for kind in address.rows.values():
+            words[address.name] |= set(kind[1:].split() if kind[0] == "=" else ())
+
+    assert words["protocol-draft"] == set(PARTS)
+    for name in ("report", "report-print", "report-export", "report-export-xlsx"):
+        assert words[name] == set(KINDS), name
 
 
 def test_an_address_that_nobody_wrote_down_is_noticed():
@@ -343,9 +380,7 @@ class Walker:
     def ask(self, method: str, address: str, *, fragment: bool):
         """The answer's status and all of its text, lower case."""
         answer = self.answer(method, address, fragment=fragment)
-        body = b"" if answer.streaming else answer.content
-        text = body.decode(answer.charset or "utf-8", "replace").lower()
-        return answer.status_code, f"{answer.headers}".lower() + text
+        return answer.status_code, f"{answer.headers}".lower() + text_of(answer)
 
     def answer(self, method: str, address: str, *, fragment: bool, keep: bool = False):
         """The answer itself; unless `keep`, whatever it changed is taken back."""
@@ -359,6 +394,18 @@ class Walker:
             )
             transaction.set_rollback(not keep)
         return answer
+
+
+def text_of(answer) -> str:
+    """All that stands in an answer, lower case: of a workbook each of its parts, of a
+    PDF the page it is drawn from."""
+    whole = b"".join(answer) if answer.streaming else answer.content
+    parts = [whole]
+    if answer.headers.get("Content-Type") == XLSX:
+        with ZipFile(BytesIO(whole)) as book:
+            parts = [book.read(name) for name in book.namelist()]
+    charset = answer.charset or "utf-8"
+    return "\n".join(part.decode(charset, "replace") for part in parts).lower()
 
 
 def place(address: Address, method: str, fragment: bool) -> str:
@@ -488,6 +535,18 @@ def test_lists_and_boards_hold_no_row_of_another_clinic(world):
     assert {"board", "patients", "orders"} <= set(shown)
 
 
+def test_a_visit_of_another_clinic_in_a_query_tells_nothing(world):
+    """An id behind the question mark finds no more than one in the address."""
+    asked = [address for address in ADDRESSES if address.asked]
+    for address in asked:
+        walker = Walker(world.users["nurse"])
+        for fragment in (False, True):
+            _, text = walker.ask("GET", address.at(world.other), fragment=fragment)
+            assert THEIRS not in text, address.name
+
+    assert asked
+
+
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -529,8 +588,9 @@ def test_every_post_without_its_token_is_refused(world):
             assert OURS not in text
 
 
-KEPT = {"auditentry", "session", "login"}
-"""What looking may write: the audit, and when a login was last used."""
+KEPT = {"auditentry", "session", "login", "onlooker"}
+"""What looking may write: the audit, when a login was last used, and which page was
+last seen by whom (`Onlooker`: the same, for one visit)."""
 
 
 def test_looking_changes_nothing_but_the_audit(world):
@@ -549,6 +609,7 @@ def test_looking_changes_nothing_but_the_audit(world):
 
     assert everything() == before
     assert AuditEntry.objects.filter(action__endswith=".view").exists()
+    assert Onlooker.objects.get().session_id == world.own["session"]
 
 
 def test_a_walker_notices_what_it_looks_for(world):
@@ -557,3 +618,16 @@ def test_a_walker_notices_what_it_looks_for(world):
 
     assert OURS in text
     assert re.search(OURS, text)
+
+
+def test_a_walker_reads_what_stands_in_a_file(world):
+    """A word would be seen in a PDF, and in a workbook, whose bytes are packed."""
+    record = reverse("infusion-record-pdf", args=[world.own["session"]])
+    _, text = Walker(world.users["nurse"]).ask("GET", record, fragment=False)
+    assert OURS in text
+    admin, sheet = Walker(world.users["admin"]), reverse("audit-export-xlsx")
+    _, text = admin.ask("POST", sheet, fragment=False)
+    assert OURS in text
+    assert THEIRS not in text
+    packed = admin.answer("POST", sheet, fragment=False).content
+    assert OURS.encode() not in packed

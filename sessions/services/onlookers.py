@@ -1,7 +1,7 @@
 """Who else has a visit open (H15): told to each of them, kept by nobody."""
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import DatabaseError
 
@@ -34,11 +34,15 @@ def look(session_pk: int, *, by: Actor) -> list[Onlooker]:
     return [row for row in here if row is not own]
 
 
+def forget(at: datetime) -> None:
+    """Forget who looked a day ago: at a sign-in, as looking deletes nothing."""
+    Onlooker.objects.filter(last_seen_at__lt=at - KEPT).delete()
+
+
 def _hear(session_pk: int, own: Onlooker | None, by: Actor) -> None:
-    if own is None:
-        if not InfusionSession.objects.of(by.clinic).filter(pk=session_pk).exists():
-            return
-        Onlooker.objects.filter(last_seen_at__lt=by.at - KEPT).delete()
+    here = InfusionSession.objects.of(by.clinic).filter(pk=session_pk)
+    if own is None and not here.exists():
+        return
     Onlooker.objects.update_or_create(
         session_id=session_pk,
         user=by.user,

@@ -11,7 +11,7 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from sessions.models import AuditEntry, Login, User
-from sessions.services import lockout
+from sessions.services import lockout, onlookers
 from sessions.services.acts import Actor, Refused, act
 
 KEPT = timedelta(days=30)
@@ -215,3 +215,4 @@ def _drop_session(key_hash: str, *, at: datetime) -> None:
 def _forget(at: datetime) -> None:
     Session.objects.filter(expire_date__lt=at).delete()
     Login.objects.filter(last_seen_at__lt=at - KEPT).delete()
+    onlookers.forget(at)

@@ -3,6 +3,8 @@
 import re
 
 MARK = "hostile"
+SHORTEST = f"<{MARK}>"
+"""For columns that hold less than a canary."""
 
 CANARIES = (
     "<script>hostile()</script>",
@@ -49,6 +51,7 @@ ADDRESSES = {"href", "src", "action", "formaction", "data", "srcset", "poster"}
 def alive(elements: list[tuple[str, dict[str, str]]], scripts: list[str]) -> list[str]:
     """Whatever a browser would obey rather than show."""
     found = [f"inside a script: {text[:60]}" for text in scripts if MARK in text]
+    found += [f"<{tag}>" for tag, _ in elements if tag == MARK]
     for tag, attributes in elements:
         for name, value in attributes.items():
             if MARK in name or name.startswith("on"):

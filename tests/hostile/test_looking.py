@@ -9,9 +9,13 @@ from django.test import Client
 from django.urls import reverse
 
 from sessions.management.audited import audited_acts
-from sessions.models import AuditEntry
+from sessions.models import AuditEntry, Onlooker
 from tests.hostile import pages, world
-from tests.test_access_matrix import WITHOUT_TOKEN
+from tests.hostile.world import IN_PARTS
+from tests.test_access_matrix import MATRIX, WITHOUT_TOKEN
+
+ONLOOKERS = MATRIX["board-alarms"]["GET"]
+"""Roles whose pages of a visit say that it is open there; each does once."""
 
 POLICY = {
     "default-src": "'none'",
@@ -41,17 +45,21 @@ def made(clinic, other_clinic):
 
 def test_looking_at_everything_writes_nothing_to_the_record(made):
     before, first = world.record(), AuditEntry.objects.count()
-    wrote, seen = {}, 0
-    for address, allowed, url in made.addresses("GET"):
+    wrote, seen, parts = {}, 0, set()
+    for address, allowed, url in made.addresses("GET", every_way=True):
         for role in allowed[:1] if address.kinds else allowed:
             browser = world.browser_of(made.users[role])
             writes = world.Writes()
             with connection.execute_wrapper(writes):
-                for headers in ({}, {"HX-Request": "true"}):
+                whole, part = (
                     browser.get(url, headers=headers)
-                    seen += 1
-            if writes.tables:
-                wrote[url] = sorted(writes.tables)
+                    for headers in ({}, {"HX-Request": "true"})
+                )
+            seen += 2
+            if is_page(whole) and not is_page(part):
+                parts.add(address.name)
+            if writes.tables or writes.deleted:
+                wrote[url] = sorted(writes.tables | writes.deleted)
     after = world.record()
     before.pop("infusions_user")  # signing in stamps the last login
     after.pop("infusions_user")
@@ -59,18 +67,28 @@ def test_looking_at_everything_writes_nothing_to_the_record(made):
     assert not wrote
     assert after == before
     assert seen > 150
+    assert {name for name in parts if not name.startswith(IN_PARTS)} == set()
+    assert Onlooker.objects.count() == len(ONLOOKERS)
     assert AuditEntry.objects.count() > first
     done = set(AuditEntry.objects.values_list("action", flat=True))
     assert len(done) > 20
     assert done <= set(audited_acts()), "docs/audited-acts.md lacks an act"
 
 
+def is_page(answer) -> bool:
+    """Whether a whole page came, not a part of one, a file or another address."""
+    shown = answer.status_code == 200 and not answer.streaming
+    return shown and b"<html" in answer.content[:400]
+
+
 def test_a_write_while_looking_would_be_noticed(made):
     writes = world.Writes()
     with connection.execute_wrapper(writes):
         made.users["nurse"].save()
+        Onlooker.objects.filter(pk=0).delete()
 
     assert writes.tables == {"infusions_user"}
+    assert writes.deleted == {"infusions_onlooker"}
 
 
 def test_every_post_needs_this_sites_own_token(made):

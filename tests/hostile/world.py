@@ -23,6 +23,10 @@ NOBODY = [999_999]
 """The id of a row that does not exist."""
 
 
+IN_PARTS = ("patient", "report", "vial-add", "infusion-replay")
+"""Pages of which a part is drawn anew where they stand, without the whole."""
+
+
 @dataclass
 class World:
     """Users by role, and for each kind of row the ids that exist in their clinic."""
@@ -31,19 +35,26 @@ class World:
     ids: dict[str, list[int]] = field(default_factory=dict)
     strange: dict[str, int] = field(default_factory=dict)
 
-    def addresses(self, method: str = "GET"):
-        """Every address that takes a method, once for each row it can be about."""
+    def addresses(self, method: str = "GET", *, every_way: bool = False):
+        """Every address that takes a method, once for each row it can be about.
+
+        With `every_way` also with each of its fixed words: those after the first are
+        for one role, as what differs is not who asks.
+        """
         for address in ADDRESSES:
             if method not in address.roles or address.is_gone:
                 continue
             allowed = [role for role in roles.ROLES if address.answers(role, method)]
             rows = {kind: self.ids.get(kind, NOBODY) for kind in address.kinds}
+            asked = {kind: self.ids[kind][-1] for kind in address.asked}
             for number in range(max(map(len, rows.values()), default=1)):
-                chosen = {
+                chosen = asked | {
                     kind: known[min(number, len(known) - 1)]
                     for kind, known in rows.items()
                 }
                 yield address, allowed, address.at(chosen)
+                for way in range(1, address.ways if every_way else 1):
+                    yield address, allowed[:1], address.at(chosen, way=way)
 
 
 def build(clinic: Clinic, other: Clinic, *, now: datetime | None = None) -> World:
@@ -147,23 +158,32 @@ NOT_THE_RECORD = {
     "django_session",
     "infusions_login",
     "infusions_wrongtries",
+    "infusions_onlooker",
 }
-"""What an answer may write although nothing was saved: the audit, and sign-ins."""
+"""What an answer may write although nothing was saved: the audit, sign-ins, and when a
+page of a visit was last seen by whom (`Onlooker`, the state of its polls)."""
 
 
-WRITES = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)', re.IGNORECASE)
+WRITES = re.compile(r'\s*(INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)', re.IGNORECASE)
 
 
 class Writes:
-    """Notes which tables of the record were written to, even if it was taken back."""
+    """Notes which tables of the record were written to, even if it was taken back.
+
+    `deleted` are tables from which rows went, those beside the record too.
+    """
 
     def __init__(self) -> None:
         self.tables: set[str] = set()
+        self.deleted: set[str] = set()
 
     def __call__(self, execute, sql, params, many, context):
-        match = WRITES.match(sql)
-        if match and match.group(1) not in NOT_THE_RECORD:
-            self.tables.add(match.group(1))
+        if match := WRITES.match(sql):
+            verb, table = match.groups()
+            if table not in NOT_THE_RECORD:
+                self.tables.add(table)
+            if verb.upper().startswith("DELETE"):
+                self.deleted.add(table)
         return execute(sql, params, many, context)
 
 

@@ -43,9 +43,11 @@ PUBLISHED |= {"dose", "codes", "route"}
 CODES = re.compile(
     r"\b(?:[A-Z]{1,2}-?\d[\w-]*|[A-Z]+_[A-Z_]+|RECHECK|REPORT|v\d+"
     r"|Ashgrove\d|ASHGROVE\d|\w+01"
-    r"|[A-Z\d]{4}(?: [A-Z\d]{4})+|[\d-]+T[\d:]+Z|10⁹|[\da-f]{16}|SN|µmol|pe)\b",
+    r"|[A-Z\d]{4}(?: [A-Z\d]{4})+|[\d-]+T[\d:]+Z|10⁹|SN|µmol|pe"
+    r"|[\da-f]{16}|[\da-f]{64})\b",
 )
-"""Numbers of rules, lots and records, secrets, and what a citation was cut down to."""
+"""Numbers of rules, lots and records, secrets and hashes, and what a citation was cut
+down to."""
 ASIDE = ("/audit/", "/settings/")
 """The audit's details are codes; the settings offer every time zone of the world."""
 

@@ -10,10 +10,11 @@ from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError
 
-from sessions.models import AuditEntry, Login
+from sessions.models import AuditEntry, Login, Onlooker
 from sessions.services import lockout, sign_ins, staff
 from sessions.services.acts import Actor, Refused
 from tests.conftest import NINE, PASSWORD
+from tests.factories.infusions import make_running
 
 pytestmark = pytest.mark.django_db
 CHROME = (
@@ -42,6 +43,17 @@ def signed_in(user, at=NINE, agent=CHROME) -> tuple[Login, str]:
         proof="password",
     )
     return login, session.session_key
+
+
+def test_a_sign_in_forgets_who_looked_at_a_visit_a_day_ago(clinic, nurse, prescriber):
+    visit = make_running(clinic, nurse, prescriber, at=NINE)
+    for user, hours in ((nurse, 25), (prescriber, 23)):
+        seen = NINE - timedelta(hours=hours)
+        Onlooker.objects.create(session=visit, user=user, since=seen, last_seen_at=seen)
+
+    signed_in(nurse)
+
+    assert list(Onlooker.objects.values_list("user", flat=True)) == [prescriber.pk]
 
 
 @pytest.mark.parametrize(
