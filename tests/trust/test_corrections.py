@@ -6,7 +6,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from django.urls import reverse
 
+from sessions import paper
 from sessions.models import (
     Allergy,
     Consent,
@@ -17,7 +19,7 @@ from sessions.models import (
     VitalSigns,
     Weight,
 )
-from sessions.services import patients
+from sessions.services import downtime, patients
 from sessions.services.acts import Refused
 from sessions.services.vitals import correct_vitals, record_vitals, withdraw_vitals
 from tests.factories.infusions import NORMAL, by, make_patient, make_running
@@ -161,13 +163,19 @@ FIRST = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _pdf_as_its_page(monkeypatch):
+    """A PDF is drawn from a page alone: that page is read here, and quickly."""
+    monkeypatch.setattr(paper, "pdf_of", str.encode)
+
+
 @pytest.fixture
 def running(clinic, nurse, prescriber):
     return make_running(clinic, nurse, prescriber, at=ago(60))
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_a_corrected_set_shows_its_new_value_on_the_session_page_and_the_record(
+def test_a_corrected_set_shows_its_new_value_wherever_the_set_is_told_of(
     running, nurse, sign_in, field
 ):
     value, shown = FIELDS[field]
@@ -183,17 +191,110 @@ def test_a_corrected_set_shows_its_new_value_on_the_session_page_and_the_record(
 
     assert VitalSigns.objects.filter(session=running).current().count() == 2
     assert right.chart.last_vitals.pk == right.vitals.pk
-    client = sign_in(nurse)
-    for address in (f"/infusions/{running.pk}/", f"/infusions/{running.pk}/record/"):
-        page = tight(client.get(address).content.decode())
+    told = pages_of(running, sign_in(nurse))
+    for name in ("visit", "record", "PDF"):
+        page = tight(told[name])
         struck = [row for row in page.split("<tr") if "superseded" in row[:40]]
-        assert len(struck) == 1, address
+        assert len(struck) == 1, name
         assert FIRST[field] in struck[0]
         assert REASON in page
         counted = [
             row for row in page.split("<tr") if shown in row and row not in struck
         ]
-        assert counted, (address, shown)
+        assert counted, (name, shown)
+    for name in ("handover", "sheet", "downtime folder"):
+        rows = tight(told[name]).split("<tr")
+        (last,) = (row for row in rows if re.search(r">Last \d", row))
+        assert shown in last, (name, shown)
+        # The wrong one is no set of its own, and the baseline is another set.
+        sets = [row for row in rows if FIRST[field] in row and ">Baseline " not in row]
+        assert sets == [last] * (FIRST[field] in last), name
+
+
+def pages_of(visit, client) -> dict[str, str]:
+    """Every page, print and file that tells of the vital signs of a visit."""
+    downtime.refresh(visit.clinic, everything=True)
+    folder = downtime.folder_of(visit.clinic)
+    (file,) = folder.glob(f"chair-*-S-{visit.pk}.html")
+    answers = {
+        name: client.get(reverse(address, args=given))
+        for name, address, *given in (
+            ("visit", "infusion-detail", visit.pk),
+            ("record", "infusion-record", visit.pk),
+            ("PDF", "infusion-record-pdf", visit.pk),
+            ("sheet", "infusion-sheet", visit.pk),
+            ("handover", "handover"),
+            ("board", "board"),
+        )
+    }
+    return {"downtime folder": file.read_text(encoding="utf-8")} | {
+        name: (b"".join(answer) if answer.streaming else answer.content).decode()
+        for name, answer in answers.items()
+    }
+
+
+FALL = "Systolic fell 24 mmHg, 128 → 104"
+
+
+@pytest.mark.parametrize(("wrong", "right"), [(104, 133), (133, 104)])
+def test_what_a_corrected_set_calls_for_stands_on_board_sheets_and_in_the_report(
+    running, nurse, auditor, sign_in, wrong, right
+):
+    """A fall that was none calls for nothing any more; one that was missed does now."""
+    entered = record_vitals(
+        session=running,
+        reading=NORMAL | {"systolic_mmhg": wrong},
+        by=by(nurse, ago(20)),
+    )
+    stands = {wrong: entered.flag is not None}
+    assert (FALL in pages_of(running, sign_in(nurse))["board"]) is stands[wrong]
+
+    correct_vitals(
+        session=running,
+        vitals_id=entered.vitals.pk,
+        reading=NORMAL | {"systolic_mmhg": right},
+        reason=REASON,
+        by=by(nurse, ago(10)),
+    )
+
+    told = pages_of(running, sign_in(nurse))
+    for name in ("board", "handover", "sheet", "downtime folder"):
+        assert (FALL in told[name]) is (right == 104), name
+    assert ('class="flag' in told["visit"]) is (right == 104)
+    asked = f"{reverse('report-export', args=['flags'])}?period=now"
+    file = sign_in(auditor).get(asked).content.decode()
+    taken_back = "1 flag whose cause was corrected or taken back" in file
+    assert taken_back is (wrong == 104)
+    assert ("\r\nV-09,1," in file) is (right == 104)
+
+
+PAPER = ("handover", "sheet", "downtime folder")
+CORRECTED_AT_THE_CHAIR = [
+    ("allergy", {"substance": "Latex"}, "Latex", "Penicillin"),
+    ("allergy", {"reaction": "collapse"}, "collapse", "wheals"),
+    ("risk_factor", {"presence": Presence.ABSENT, "detail": ""}, "", "Migraine"),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "now", "before"), CORRECTED_AT_THE_CHAIR)
+def test_what_was_corrected_of_the_patient_is_told_so_at_the_chair(
+    running, nurse, sign_in, kind, change, now, before
+):
+    _, first = KINDS[kind]
+    patient, client = running.patient, sign_in(nurse)
+    old = record(kind, patient, nurse, minutes=30, **first)
+    told = pages_of(running, client)
+    where = [name for name, page in told.items() if before in page]
+    expected = PAPER if kind == "risk_factor" else (*PAPER, "visit", "record", "PDF")
+    assert set(where) >= set(expected)
+
+    given = first | change
+    record(kind, patient, nurse, minutes=9, **given, corrects=old, reason=REASON)
+
+    told = pages_of(running, client)
+    for name in where:
+        assert now in told[name], name
+        assert before not in told[name], name
 
 
 def test_a_withdrawn_set_counts_nowhere(running, nurse, sign_in):
