@@ -226,6 +226,19 @@ def test_what_is_back_after_it_had_settled_goes_up_and_stays_open(running, nurse
     assert flag in [raised.flag for raised in chart(running, 81).open_flags]
 
 
+def test_what_settled_since_does_not_make_an_earlier_one_come_back(running, nurse):
+    flushing = {"symptoms": [("flushing", "mild")]}
+    kept = {"action": "continue", "action_reason": "settled at once"}
+    old = log(running, nurse, symptoms=[("headache", "severe")]).reaction
+    later = log(running, nurse, at=72, **kept, **flushing).reaction
+    tell(running, nurse, later, at=75)
+
+    flag = correct(running, nurse, old, **flushing).flag
+
+    assert flag.action == "reduce"
+    assert not chart(running, 81).open_flags
+
+
 def test_nothing_is_owed_for_a_reaction_that_is_over(running, nurse):
     old = log(running, nurse, symptoms=[("headache", "severe")]).reaction
     tell(running, nurse, old, at=75)
