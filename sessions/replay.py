@@ -191,9 +191,7 @@ def _events(chart: SessionChart, moves: list[StageChange]) -> Iterator[Event]:
     session = chart.session
     for move in moves:
         yield _event(move, str(Stage(move.to_stage).label))
-    for row in chart.rates:
-        rate = f"{plain(row.rate_ml_per_h)} mL/h"
-        yield _event(row, f"{row.get_kind_display()}: {rate}", state="running")
+    yield from _rates(chart)
     yield from _vitals(chart)
     for raised in chart.flags:
         flag = raised.flag
@@ -204,6 +202,18 @@ def _events(chart: SessionChart, moves: list[StageChange]) -> Iterator[Event]:
             yield _event(each, _("%(kind)s: %(what)s") % what)
     yield from _reactions(chart)
     yield from _others(session)
+
+
+def _rates(chart: SessionChart) -> Iterator[Event]:
+    for row in chart.every_rate:
+        what = f"{row.get_kind_display()}: {plain(row.rate_ml_per_h)} mL/h"
+        words = "%(what)s"
+        if row.entered_in_error:
+            words = _("Rate withdrawn, %(what)s")
+        elif row.supersedes_id:
+            words = _("Rate corrected, %(what)s")
+        late = bool(row.supersedes_id)
+        yield _event(row, words % {"what": what}, state="running", is_late=late)
 
 
 def _vitals(chart: SessionChart) -> Iterator[Event]:

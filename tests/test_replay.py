@@ -17,6 +17,7 @@ from sessions.models import AuditEntry, InfusionSession, Outcome
 from sessions.replay import chart_then, span_of
 from sessions.services import finish, flags, infusions, rates, reactions
 from sessions.services.clinics import change_clinic
+from sessions.services.rate_corrections import correct_rate
 from sessions.services.vitals import correct_vitals, record_vitals
 from sessions.views.now_bar import bar
 from sessions.views.screens import table_rows
@@ -103,6 +104,17 @@ def acts_of_a_day(morning: Morning, colleague):
         50,
         lambda: infusions.take_over(
             session=morning.fresh(), by=morning.by(colleague, after=50)
+        ),
+    )
+    yield (
+        58,
+        lambda: correct_rate(
+            session=morning.fresh(),
+            rate_id=morning.visit.ratechanges.get(kind="reduce").pk,
+            to_ml_per_h=Decimal("21.6"),
+            event_time=morning.by(after=47).at,
+            reason="read off the pump's log",
+            by=morning.by(after=58),
         ),
     )
     yield 64, lambda: save(64)
@@ -209,7 +221,7 @@ def test_at_each_event_it_equals_what_the_screens_showed_then(morning, colleague
             at = morning.at + timedelta(minutes=after)
             then[at] = shown(morning.visit, at)
 
-    assert len(then) == 34
+    assert len(then) == 36
     for at, was in then.items():
         now = replayed(morning.visit, at)
         if not was["card"]:  # discharged: no more on the board
