@@ -1,6 +1,8 @@
 """Clock changes, late entries and a clock that jumps: nothing lost or reordered."""
 
+import csv
 import html
+import io
 import re
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -43,6 +45,8 @@ from tests.factories import visits
 from tests.factories.infusions import NORMAL, by, make_running
 from tests.factories.rates import make_rate
 from tests.factories.vitals import make_vitals
+from tests.hostile import world
+from tests.reading import tight
 
 CHANGES = [
     ("America/New_York", datetime(2026, 3, 8, 7, 0, tzinfo=UTC)),
@@ -209,15 +213,16 @@ def long_visit(clinic, nurse, prescriber):
     return InfusionSession.objects.get(pk=session.pk), at
 
 
-def judge_late_entry(session, at, nurse, client, place: int) -> None:
+ODD = NORMAL | {"pulse": 71, "systolic_mmhg": 127}
+
+
+def judge_late_entry(session, at, nurse, auditor, place: int) -> None:
     """One set more, between two others; everything that lists sets must agree."""
     when = at + GAP * (place + 1) + timedelta(minutes=2)
     now = timezone.now()
+    at_once = counted_at_once(session, when, nurse, auditor)
     saved = record_vitals(
-        session=session,
-        reading=NORMAL | {"pulse": 71, "systolic_mmhg": 127},
-        by=by(nurse, now),
-        event_time=when,
+        session=session, reading=ODD, by=by(nurse, now), event_time=when
     )
     everything = VitalSigns.objects.filter(session=session)
     oracle = sorted((row.event_time, row.pk) for row in everything)
@@ -231,41 +236,125 @@ def judge_late_entry(session, at, nurse, client, place: int) -> None:
     assert chart.last_vitals.pk == oracle[-1][1]
     assert saved.flag is None
     assert saved.vitals.is_late(session.clinic.late_entry_minutes)
+    assert counted(auditor, "vitals") == at_once
 
     wall = [f"{moment.astimezone(session.clinic.zone):%H:%M}" for moment, _ in oracle]
-    page = client.get(reverse("infusion-record", args=[session.pk])).content.decode()
-    table = html.unescape(re.sub(r"<[^>]+>", " ", page))
-    assert in_order(wall, table)
-    assert "late" in table.lower()
+    for name in ("infusion-record", "infusion-record-pdf"):
+        rows = sets_on(shown(world.browser_of(nurse), name, session.pk))
+        assert [row[0] for row in rows] == wall, name
+        late = [row for row in rows if "late entry" in row[-2]]
+        taken = f"{when.astimezone(session.clinic.zone):%H:%M}"
+        assert [row[:3] for row in late] == [[taken, "127/78", "71"]], name
 
 
-def in_order(times: list[str], text: str) -> bool:
-    """Whether the times stand in a text one after the other."""
-    return (
-        re.search(r"\b.*?\b".join(map(re.escape, times)), text, re.DOTALL) is not None
+def shown(client, name: str, *given) -> str:
+    """A page, or what a PDF is drawn from, as words and tags."""
+    answer = client.get(reverse(name, args=given))
+    return html.unescape(
+        (b"".join(answer) if answer.streaming else answer.content).decode()
     )
 
 
-@pytest.mark.parametrize("place", [0, 19, ENTRIES - 1])
-def test_a_late_entry_stands_where_it_happened(long_visit, nurse, sign_in, place):
+def sets_on(page: str) -> list[list[str]]:
+    """The cells of each row of the record's table of sets."""
+    table = tight(page).partition("Observations in order")[2].partition("</table>")[0]
+    rows = re.findall(r"<tr.*?</tr>", table.partition("<tbody>")[2])
+    return [
+        [re.sub(r"<[^>]+>", "", cell) for cell in re.split(r"</t[hd]>", row)[:-1]]
+        for row in rows
+    ]
+
+
+def counted_at_once(session, when: datetime, nurse, auditor) -> list[list[str]]:
+    """What the report would count, had the set been written down when it was taken."""
+    with transaction.atomic():
+        make_vitals(session, nurse, when, **ODD)
+        found = counted(auditor, "vitals")
+        transaction.set_rollback(True)
+    return found
+
+
+def counted(auditor, report: str) -> list[list[str]]:
+    """The rows of a report's file, from yesterday to today."""
+    days = [timezone.now() - timedelta(days=days) for days in (2, -1)]
+    asked = {"period": "days", "first": days[0].date(), "last": days[1].date()}
+    address = reverse("report-export", args=[report])
+    file = world.browser_of(auditor).get(address, asked | {"by": BY[report]})
+    body = file.content.decode().partition("\r\n\r\n")[2]
+    return list(csv.reader(io.StringIO(body)))[1:]
+
+
+BY = {"vitals": "stage", "flags": "rule"}
+
+
+@pytest.mark.parametrize(("minute", "on_time"), [(30, True), (32, True), (46, False)])
+def test_a_late_entry_is_counted_at_the_time_it_was_taken(
+    clinic, nurse, prescriber, auditor, minute, on_time
+):
+    """An hour without a set: in the export the one owed after 30 minutes was late."""
+    at = timezone.now().replace(second=0, microsecond=0) - timedelta(hours=3)
+    session = make_running(clinic, nurse, prescriber, at=at)
+    for minutes in (15, 75, 90):
+        make_vitals(session, nurse, at + timedelta(minutes=minutes))
+    when = at + timedelta(minutes=minute)
+    before = counted(auditor, "vitals")
+    at_once = counted_at_once(session, when, nurse, auditor)
+
+    record_vitals(
+        session=session, reading=ODD, by=by(nurse, timezone.now()), event_time=when
+    )
+
+    assert counted(auditor, "vitals") == at_once
+    assert (at_once != before) is on_time
+
+
+PLACES = [0, 19, ENTRIES - 1]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_late_entry_stands_where_it_happened(long_visit, nurse, auditor, place):
     session, at = long_visit
 
-    judge_late_entry(session, at, nurse, sign_in(nurse), place)
+    judge_late_entry(session, at, nurse, auditor, place)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_late_fall_raises_its_flag_at_the_time_it_happened(
+    long_visit, nurse, auditor, place
+):
+    session, at = long_visit
+    when, now = at + GAP * (place + 1) + timedelta(minutes=2), timezone.now()
+    low = NORMAL | {"systolic_mmhg": 104, "pulse": 60 + place}
+
+    saved = record_vitals(
+        session=session, reading=low, by=by(nurse, now), event_time=when
+    )
+
+    flag = saved.flag
+    assert (flag.rule, flag.event_time, flag.vitals_id) == (
+        "V-09",
+        when,
+        saved.vitals.pk,
+    )
+    assert "Systolic fell 24 mmHg, 128 → 104" in flag.headline
+    assert flag.recorded_at == now
+    raised = f"{when.astimezone(session.clinic.zone):%H:%M}"
+    for name in ("infusion-record", "infusion-record-pdf"):
+        page = tight(shown(world.browser_of(nurse), name, session.pk))
+        assert f"▲ {raised} Flag, medium.</b>Systolic fell 24 mmHg" in page, name
+    assert [row[:2] for row in counted(auditor, "flags")] == [
+        ["V-09", "1"],
+        ["All flags", "1"],
+    ]
 
 
 @pytest.mark.soak
-def test_a_late_entry_at_every_position_of_forty(long_visit, nurse, sign_in):
+def test_a_late_entry_at_every_position_of_forty(long_visit, nurse, auditor):
     session, at = long_visit
-    client = sign_in(nurse)
     for place in range(ENTRIES):
         with transaction.atomic():
-            judge_late_entry(session, at, nurse, client, place)
+            judge_late_entry(session, at, nurse, auditor, place)
             transaction.set_rollback(True)
-
-
-def test_times_out_of_order_are_noticed():
-    assert in_order(["10:00", "10:05"], "at 10:00 then 10:05")
-    assert not in_order(["10:05", "10:00"], "at 10:00 then 10:05")
 
 
 # ── a clock that jumps ─────────────────────────────────────────────────────────
