@@ -10,19 +10,22 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
-from sessions.models import AuditEntry, Chair
+from sessions.models import AuditEntry, Chair, Patient
 from sessions.services import acts
 from sessions.services.acts import Actor, Refused, act, view_of
 from sessions.services.audit import Head
 from sessions.storage import drop_triggers
 from tests.conftest import NINE
+from tests.factories.infusions import make_patient
 
 ROWS = 60
 
 
 @pytest.fixture
 def head(admin) -> Head:
-    """A chain of sixty acts, and its head as a backup would have kept it."""
+    """A chain of sixty acts, every other one on a patient, and its head as a backup
+    would have kept it."""
+    patient = make_patient(admin.clinic, admin)
     for number in range(ROWS):
         by = Actor.of(
             user=admin,
@@ -33,7 +36,8 @@ def head(admin) -> Head:
         )
         with act("test.chair", by=by) as done:
             chair = Chair.objects.create(clinic=admin.clinic, name=f"B{number}")
-            done.on(chair, name=chair.name)
+            of = patient if number % 2 else None
+            done.on(chair, patient=of, name=chair.name)
     drop_triggers(connection)  # for this test's transaction alone
     last = AuditEntry.objects.order_by("-sequence")[0]
     return Head(sequence=last.sequence, hash=last.hash)
@@ -50,10 +54,9 @@ def at(sequence: int):
 # Each tampers with the chain and returns the numbers of which one must be named.
 
 
-def edit(dice: random.Random) -> set[int]:
-    """One column of one row."""
-    row = rows()[dice.randrange(ROWS)]
-    other = {
+def other_values(row: AuditEntry, dice: random.Random) -> dict[str, object]:
+    """For each column of a row but its number, what does not stand there."""
+    return {
         "at": row.at + timedelta(microseconds=dice.randint(1, 10**9)),
         "user": None,
         "username": row.username + " ",
@@ -62,6 +65,7 @@ def edit(dice: random.Random) -> set[int]:
         "action": "session.view",
         "object_type": "patient",
         "object_id": dice.choice((None, row.object_id + 1)),
+        "patient": None if row.patient_id else Patient.objects.get(),
         "detail": row.detail.replace("B", "b"),
         "workstation": "elsewhere",
         "app_version": "9",
@@ -70,6 +74,12 @@ def edit(dice: random.Random) -> set[int]:
         "previous_hash": f"{dice.getrandbits(256):064x}",
         "hash": f"{dice.getrandbits(256):064x}",
     }
+
+
+def edit(dice: random.Random) -> set[int]:
+    """One column of one row."""
+    row = rows()[dice.randrange(ROWS)]
+    other = other_values(row, dice)
     name = dice.choice(sorted(other))
     assert at(row.sequence).update(**{name: other[name]}) == 1
     return {row.sequence}
@@ -173,6 +183,21 @@ def tamper(head: Head, *, times: int, seed: int) -> Counter:
 def known_head(text: str) -> Head:
     number, _, digest = text.partition(":")
     return Head(sequence=int(number), hash=digest)
+
+
+def test_an_edit_of_any_column_is_found(head):
+    """Of a row with a patient, and of one without."""
+    columns = {column.name for column in AuditEntry._meta.concrete_fields}
+    for row in rows()[10:12]:
+        other = other_values(row, random.Random(1))
+        assert set(other) == columns - {"sequence"}
+        for name, value in other.items():
+            assert getattr(row, name) != value, name
+            with transaction.atomic():
+                at(row.sequence).update(**{name: value})
+                with pytest.raises(CommandError, match=f"Audit row {row.sequence}: "):
+                    call_command("verify_audit")
+                transaction.set_rollback(True)
 
 
 def test_60_random_tamperings_are_found_and_named(head):
