@@ -34,8 +34,6 @@ ACTIONS = (
 class SymptomsForm(WaitingForm):
     """What was seen, since when and how bad: symptoms by chip, onset, grade, note."""
 
-    extra_fields = ("q",)
-
     onset = MomentField(label=_lazy("Onset"), required=False)
     grade = forms.ChoiceField(
         choices=(("", _lazy("as worked out")), *Grade.choices),
@@ -66,6 +64,8 @@ class SymptomsForm(WaitingForm):
 
 class ReactionForm(SymptomsForm):
     """Symptoms, act and as-needed medicines; one save."""
+
+    extra_fields = ("q",)
 
     def __init__(
         self, *args: Any, medicines: Iterable[OrderMedicine] = (), **options: Any

@@ -224,15 +224,14 @@ def _filled(chart, seen):
 def _correction_page(request, chart, seen, form, *, status, withdraw=None, told=None):
     """`withdraw` and `told` are forms of withdrawing that were refused, if any."""
     outcomes = ReactionOutcome.objects.filter(reaction_id__in=seen.ids).current()
-    chosen, query = dict(form.chosen), form.data.get("q", "")
+    chosen = dict(form.chosen)
     context = {
         "chart": chart,
         "session": chart.session,
         "seen": seen,
         "form": form,
         "chips": chips(chosen),
-        "more": all_chips(chosen, query),
-        "query": query,
+        "more": all_chips(chosen),
         "withdraw": withdraw or withdraw_form(chart),
         "outcomes": [
             (row, _untold(chart, row, told or {})) for row in outcomes.order_by("pk")

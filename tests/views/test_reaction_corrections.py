@@ -161,7 +161,7 @@ def test_the_report_counts_the_corrected_grade(send, running, logged, admin, sig
 
 
 def test_what_is_refused_keeps_what_was_typed(send, logged):
-    about = {"r_headache": "mild", "note": "no coffee", "q": "stiff"}
+    about = {"r_headache": "mild", "note": "no coffee"}
     answer = send(f"reactions/{logged.pk}/correct/", **about)
 
     page = tight(answer.content.decode())
