@@ -418,6 +418,22 @@ def test_an_answer_to_a_corrected_reaction_is_found_through_the_correction(ward)
     assert (total["of"], total["median"]) == (1, Decimal("6.0"))
 
 
+def test_a_flag_that_a_corrected_reaction_closed_called_for_nothing(ward):
+    session = ward.infusion()
+    first = ward.reaction(session, 10)
+    ward.event(ward.flag(session, 10, reaction=first, action="stop"), 12, "closed")
+    newer = ward.corrected(first, grade="mild")
+    assert not count_reductions(ward.clinic).is_found
+
+    flag = ward.flag(session, 13, reaction=newer, action="reduce")
+    ward.answered(flag, 15, reaction=newer)
+
+    assert "Reduce" in table(count_reductions(ward.clinic, by="action"), "of")
+    assert "Stop and call" not in table(
+        count_reductions(ward.clinic, by="action"), "of"
+    )
+
+
 def test_a_withdrawn_change_of_rate_answers_nothing(ward):
     session = ward.infusion()
     flag = ward.flag(session, 10)

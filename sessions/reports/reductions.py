@@ -217,12 +217,14 @@ def _calls(
 class Answers:
     """Which standing changes lowered the rate for a flag or a reaction, by its id.
 
-    And the flags against which the rate was kept.
+    And the flags against which the rate was kept, and those that were closed before
+    anybody answered: what they were raised for was corrected.
     """
 
     for_flag: Mapping[int, list[Change]]
     for_reaction: Mapping[int, list[Change]]
     kept: frozenset[int]
+    closed: frozenset[int]
 
 
 def _answers(
@@ -251,22 +253,29 @@ def _answers(
             for_flag[flag].append(down[pk])
         if (reaction := reactions.heir.get(reaction_id)) is not None:
             for_reaction[reaction].append(down[pk])
-    kept = set()
+    kept, answered, closed = set(), set(), set()
+    kinds = (*FlagEvent.ANSWERS, FlagEvent.Kind.CLOSED)
     events = (
         FlagEvent.objects.current()
-        .filter(scope.started("flag__session__start__"), kind__in=FlagEvent.ANSWERS)
+        .filter(scope.started("flag__session__start__"), kind__in=kinds)
         .values_list("flag_id", "kind", "rate_change_id")
     )
     for flag_id, kind, rate_change_id in events:
         flag = flags.heir.get(flag_id)
         if flag is None:
             continue
+        (closed if kind == FlagEvent.Kind.CLOSED else answered).add(flag)
         pk = links.heir.get(rate_change_id)
         if pk in down:
             for_flag[flag].append(down[pk])
         if kind == FlagEvent.Kind.OVERRIDDEN:
             kept.add(flag)
-    return Answers(for_flag=for_flag, for_reaction=for_reaction, kept=frozenset(kept))
+    return Answers(
+        for_flag=for_flag,
+        for_reaction=for_reaction,
+        kept=frozenset(kept),
+        closed=frozenset(closed - answered),
+    )
 
 
 def _flag_calls(
@@ -312,7 +321,11 @@ def _reaction_calls(
         if session_id not in visits or not _runs(changes[session_id], at):
             continue
         mine = raised.get(pk, {})
-        asked = [word for word in mine.values() if word in CALLS_FOR_LESS]
+        asked = [
+            word
+            for flag, word in mine.items()
+            if word in CALLS_FOR_LESS and flag not in answers.closed
+        ]
         found = list(answers.for_reaction.get(pk, []))
         found += [each for flag in mine for each in answers.for_flag.get(flag, [])]
         minutes = _minutes(at, found)

@@ -273,7 +273,12 @@ def reductions(
     )
     asked = defaultdict(set)
     for reaction, action in rows_of(
-        f"{begin} SELECT reaction, action FROM raised WHERE reaction IS NOT NULL",
+        f"""{begin}
+        SELECT reaction, action FROM raised WHERE reaction IS NOT NULL AND (
+          EXISTS (SELECT 1 FROM said WHERE said.flag = raised.id) OR NOT EXISTS
+          (SELECT 1 FROM infusions_flagevent e JOIN flag ON flag.id = e.flag_id
+            WHERE flag.stands = raised.id AND e.kind = 'closed'
+              AND {counts("infusions_flagevent", "e")}))""",
         *(clinic, *year(number)),
     ):
         asked[reaction].add(action)

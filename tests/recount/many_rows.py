@@ -253,6 +253,8 @@ class Maker:
                 self._keep(FlagEvent(kind="answered", rate_change=answer, **said))
         elif self.dice.random() < 0.6:
             self._keep(FlagEvent(kind="overridden", reason_code="known", **said))
+        if self.dice.random() < 0.1:
+            self._keep(FlagEvent(kind="closed", **said))
 
     def _vial(self, session, version, at) -> Vial:
         return Vial(
