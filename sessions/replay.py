@@ -248,8 +248,13 @@ def _others(session: InfusionSession) -> Iterator[Event]:
             words = _("Outcome withdrawn: %(what)s")
         yield _event(row, words % {"what": what}, is_late=row.entered_in_error)
     for row in GivenMedicine.objects.filter(session=session):
-        dose = f"{row.name} {plain(row.dose)} {row.dose_unit}"
-        yield _event(row, _("Given: %(what)s") % {"what": dose})
+        words, dose = (
+            _("Given: %(what)s"),
+            f"{row.name} {plain(row.dose)} {row.dose_unit}",
+        )
+        if row.entered_in_error:
+            words = _("Dose taken back: %(what)s")
+        yield _event(row, words % {"what": dose}, is_late=row.entered_in_error)
     for row in Note.objects.filter(session=session).exclude(text=""):
         yield _event(row, _("Note: %(what)s") % {"what": row.text})
     for entry in _new_nurses(session).select_related("user"):

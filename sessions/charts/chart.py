@@ -96,10 +96,10 @@ class Change(NamedTuple):
 class SessionChart:
     """One visit at one moment: its rows, and what follows from them.
 
-    `every_vitals`, `every_rate` and `every_reaction` hold superseded and withdrawn rows
-    too, `vitals`, `rates` and `reactions` only those that count, in the order in which
-    they happened. The parts from `medicines` on are read by `chart_of` only
-    (`is_whole`).
+    `every_vitals`, `every_rate`, `every_reaction` and `every_medicine` hold superseded
+    and withdrawn rows too, `vitals`, `rates`, `reactions` and `medicines` only those
+    that count, in the order in which they happened. The parts from `every_medicine` on
+    are read by `chart_of` only (`is_whole`).
     """
 
     session: InfusionSession
@@ -121,6 +121,7 @@ class SessionChart:
     last_complete_at: datetime | None = None
     """The newest complete set, where the sets themselves were not read (`cards_of`)."""
     is_whole: bool = False
+    every_medicine: list[GivenMedicine] = field(default_factory=list)
     medicines: list[GivenMedicine] = field(default_factory=list)
     vials: list[Vial] = field(default_factory=list)
     screening: Screening | None = None
@@ -206,6 +207,13 @@ class SessionChart:
             )
             for row in sorted(rows, key=lambda row: (row.event_time, row.pk))
         ]
+
+    @property
+    def doses(self) -> list[tuple[GivenMedicine, GivenMedicine | None]]:
+        """Each dose as a list of them reads, with the row that took it back, if any."""
+        newer = {row.supersedes_id: row for row in self.every_medicine}
+        rows = [row for row in self.every_medicine if not row.entered_in_error]
+        return [(row, newer.get(row.pk)) for row in rows]
 
     @property
     def started_at(self) -> datetime | None:

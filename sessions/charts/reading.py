@@ -307,11 +307,12 @@ def _flags(
 def read_course(chart: SessionChart, known: datetime | None = None) -> None:
     """Read what was given beside the rate: medicines and vials."""
     then, session = recorded_by_then(known), chart.session
-    chart.medicines = current_rows(
-        GivenMedicine.objects.filter(then, session=session).select_related(
-            "recorded_by"
-        )
+    chart.every_medicine = list(
+        GivenMedicine.objects.filter(then, session=session)
+        .select_related("recorded_by")
+        .order_by("event_time", "pk")
     )
+    chart.medicines = current_rows(chart.every_medicine)
     chart.vials = current_rows(
         Vial.objects.filter(then, session=session).select_related("recorded_by", "end")
     )

@@ -7,9 +7,13 @@ from sessions.forms.fields import MomentField, PlainText
 
 
 class GiveForm(WaitingForm):
-    """One dose of an ordered medicine: given now, or at a time that has passed."""
+    """One dose of an ordered medicine, given now: a single button."""
 
-    event_time = MomentField(required=False, label=_lazy("Given at, if not now"))
+
+class GivenEarlierForm(ClinicForm):
+    """One dose of an ordered medicine that was given before it is written down."""
+
+    event_time = MomentField(label=_lazy("Given at"))
 
 
 class WithdrawForm(ClinicForm):

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from sessions.catalogue.products import products
 from sessions.forms.base import ClinicForm
-from sessions.forms.fields import DayField, NumberField, PlainText
+from sessions.forms.fields import DayField, MomentField, NumberField, PlainText
 from sessions.rules.quantities import plain
 
 SEPARATOR = "\x1d"
@@ -155,6 +155,7 @@ class VialForm(ClinicForm):
     )
     lot = PlainText(required=False, max_length=40, label=_lazy("Lot"))
     expiry = DayField(required=False, label=_lazy("Expiry"))
+    event_time = MomentField(required=False, label=_lazy("Opened at"))
     looks_wrong = forms.BooleanField(
         required=False, label=_lazy("Turbid, particles, shaken or cold")
     )

@@ -1,7 +1,7 @@
 """The header of a visit: locked, moved on, signed for; inside somebody's act."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError
 from django.db.models import TextChoices
@@ -127,6 +127,24 @@ def require_stage(header: InfusionSession, stages: Sequence[Stage]) -> None:
             "This visit is {stage}: this cannot be done now.",
             stage=lambda: inside(header.get_stage_display()),
         )
+
+
+def refuse_time(header: InfusionSession, at: datetime, *, by: Actor) -> None:
+    """Refuse a moment at which nothing of this visit can have happened.
+
+    Before the check-in, or later than the clinic's minutes from now (SAFETY 3). A typed
+    time has no seconds, so the minute of the check-in counts as a whole.
+    """
+    if at > by.at + timedelta(minutes=header.clinic.future_minutes):
+        raise Refused("This time lies in the future.", field="event_time")
+    seated = StageChange.objects.filter(session=header, to_stage=Stage.CHECKED_IN)
+    for moment in seated.values_list("event_time", flat=True):
+        if at < moment.replace(second=0, microsecond=0):
+            raise Refused(
+                "This time lies before the check-in at {clock}.",
+                clock=f"{moment.astimezone(header.clinic.zone):%H:%M}",
+                field="event_time",
+            )
 
 
 def require_reason(

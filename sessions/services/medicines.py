@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -20,23 +20,35 @@ from sessions.models import (
 )
 from sessions.rules.quantities import plain
 from sessions.services.acts import Actor, Refused, act
+from sessions.services.headers import (
+    confirm_correction,
+    locked,
+    refuse_time,
+    sign_correction,
+)
 from sessions.services.locks import refuse_backwards
 
 DAY = timedelta(hours=24)
 LONGEST_GAP = 8 * DAY
+ALMOST_A_MINUTE = timedelta(seconds=59, microseconds=999_999)
+"""Added to a time from which something is free: clocks show whole minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """One ordered medicine as the nurse sees it: may it be given now, and if not, why.
 
-    `given` are the doses of this visit; `refusal` is empty when it may be given.
+    `given` are the doses of this visit, `taken_back` those that were none, each with
+    the row that took it back (`superseded_by`). `refusal` is empty when it may be
+    given; `is_out` says that it is refused whenever it was given, not only now.
     `warning` says what a published order set would not: the order decides.
     """
 
     ordered: OrderMedicine
     given: tuple[GivenMedicine, ...]
+    taken_back: tuple[GivenMedicine, ...] = ()
     refusal: str = ""
+    is_out: bool = False
     warning: str = ""
 
     @property
@@ -62,7 +74,20 @@ def offers(session: InfusionSession, *, at: datetime) -> list[Offer]:
     )
     recent = _recent(session.patient, at=at)
     allergies = list(Allergy.objects.filter(patient=session.patient).current())
-    return [_offer(session, medicine, recent, allergies, at=at) for medicine in ordered]
+    gone = list(
+        GivenMedicine.objects.filter(
+            session=session, superseded_by__entered_in_error=True
+        )
+        .select_related("recorded_by", "superseded_by")
+        .order_by("event_time", "id")
+    )
+    return [
+        replace(
+            _offer(session, medicine, recent, allergies, at=at),
+            taken_back=tuple(row for row in gone if row.ordered_id == medicine.pk),
+        )
+        for medicine in ordered
+    ]
 
 
 def give(
@@ -72,10 +97,11 @@ def give(
     by: Actor,
     event_time: datetime | None = None,
 ) -> GivenMedicine:
-    """Record one dose of an ordered medicine.
+    """Record one dose of an ordered medicine, given now or at `event_time`.
 
-    Refused when an allergy speaks against it, when the most for 24 hours would be
-    passed, or before the ordered gap is over.
+    Refused when an allergy speaks against it, when the most for any 24 hours would be
+    passed, within the ordered gap after or before another dose, before the check-in and
+    in the future.
     """
     with act("medicine.give", by=by, patient=session.patient) as done:
         header = (
@@ -99,7 +125,8 @@ def append_given(
     """Check and append one dose inside an act; the caller holds the visit's lock."""
     at = event_time or by.moment
     if header.entered_in_error or header.stage not in IN_A_CHAIR:
-        raise Refused("Medicines are given from check-in to discharge only.")
+        raise Refused(_outside_the_visit)
+    refuse_time(header, at, by=by)
     version = header.order_version
     if version is None or ordered.order_version_id != version.pk:
         raise Refused("This medicine is not part of the order in force. Look again.")
@@ -108,7 +135,8 @@ def append_given(
     allergies = list(Allergy.objects.filter(patient=header.patient).current())
     facts = (header, ordered, _recent(header.patient, at=at), allergies)
     if _offer(*facts, at=at).refusal:
-        raise Refused(lambda: _offer(*facts, at=at).refusal)
+        field = "event_time" if event_time else ""
+        raise Refused(lambda: _offer(*facts, at=at).refusal, field=field)
     return GivenMedicine.objects.create(
         session=header,
         ordered=ordered,
@@ -121,19 +149,22 @@ def append_given(
     )
 
 
-def withdraw_given(*, given: GivenMedicine, reason: str, by: Actor) -> GivenMedicine:
-    """Take back a dose that was recorded and not given; the row stays readable."""
+def withdraw_given(
+    *, given: GivenMedicine, reason: str, by: Actor, password: str = ""
+) -> GivenMedicine:
+    """Take back a dose that was recorded and not given; the row stays readable.
+
+    A signed record is signed again.
+    """
+    confirm_correction(given.session, password=password, by=by)
     with act("medicine.withdraw", by=by, patient=given.session.patient) as done:
-        header = InfusionSession.objects.select_for_update(of=("self",)).get(
-            pk=given.session_id
-        )
-        refuse_backwards(header, by=by)
+        header = locked(given.session, by=by)
         if not GivenMedicine.objects.filter(pk=given.pk).current().exists():
             raise Refused("This dose was already taken back.")
         if not reason.strip():
-            raise Refused("Say why this dose is taken back.", field="reason")
+            raise Refused("Say why this dose is taken back.", field="correction_reason")
         row = GivenMedicine.objects.create(
-            session=given.session,
+            session=header,
             supersedes=given,
             correction_reason=reason,
             entered_in_error=True,
@@ -145,6 +176,7 @@ def withdraw_given(*, given: GivenMedicine, reason: str, by: Actor) -> GivenMedi
             route=given.route,
             **by.stamp(event_time=given.event_time),
         )
+        sign_correction(given.session, header, by=by)
         done.on(row, reason=reason)
     return row
 
@@ -207,13 +239,16 @@ def _in_unit(dose: Decimal, unit: str, wanted: str) -> Decimal | None:
 
 
 def _recent(patient: Patient, *, at: datetime) -> list[GivenMedicine]:
-    """The patient's doses that a gap or a maximum may still look at, oldest first."""
+    """The patient's doses that a gap or a maximum may still look at, oldest first.
+
+    Those given after `at` too: a dose may be written down after a later one was.
+    """
     return list(
         GivenMedicine.objects.filter(
             session__patient=patient,
             session__entered_in_error=False,
             event_time__gt=at - LONGEST_GAP,
-            event_time__lte=at,
+            event_time__lt=at + LONGEST_GAP,
         )
         .current()
         .order_by("event_time", "id")
@@ -236,9 +271,14 @@ def _offer(
         if row.session_id == session.pk
         and (row.ordered_id == ordered.pk or row.ordered_id is None)
     )
-    refusal = _refusal(session, ordered, same, given, allergies, at=at)
-    warning = _beyond_published(session, ordered, same)
-    return Offer(ordered=ordered, given=given, refusal=refusal, warning=warning)
+    never = _never(session, ordered, given, allergies)
+    return Offer(
+        ordered=ordered,
+        given=given,
+        refusal=never or _not_at(session, ordered, same, at=at),
+        is_out=bool(never),
+        warning=_beyond_published(session, ordered, same),
+    )
 
 
 def _beyond_published(
@@ -261,16 +301,15 @@ def _beyond_published(
     return ""
 
 
-def _refusal(
+def _never(
     session: InfusionSession,
     ordered: OrderMedicine,
-    same: list[GivenMedicine],
     given: tuple[GivenMedicine, ...],
     allergies: list[Allergy],
-    *,
-    at: datetime,
 ) -> str:
-    """Why a dose may not be given at a moment; empty when it may."""
+    """Why no dose may be given whatever the time; empty when one may."""
+    if session.stage not in IN_A_CHAIR:
+        return _outside_the_visit()
     against = allergy_against(ordered.medicine_key, ordered.name, allergies)
     if against is not None:
         reaction = f" ({against.reaction})" if against.reaction else ""
@@ -280,20 +319,52 @@ def _refusal(
         ).format(substance=against.substance, reaction=reaction, name=ordered.name)
     if given and ordered.purpose == Purpose.BEFORE:
         return _("{name} was given already in this visit.").format(name=ordered.name)
-    if ordered.gap_minutes and same:
-        free = same[-1].event_time + timedelta(minutes=ordered.gap_minutes)
-        if at < free:
-            clock = free.astimezone(session.clinic.zone)
-            return _(
-                "{name}: next dose from {clock} ({gap_minutes} min between doses)."
-            ).format(
-                name=ordered.name,
-                clock=f"{clock:%H:%M}",
-                gap_minutes=ordered.gap_minutes,
-            )
+    return ""
+
+
+def _not_at(
+    session: InfusionSession,
+    ordered: OrderMedicine,
+    same: list[GivenMedicine],
+    *,
+    at: datetime,
+) -> str:
+    """Why a dose may not be given at a moment; empty when it may."""
+    before = [row.event_time for row in same if row.event_time <= at]
+    after = [row.event_time for row in same if row.event_time > at]
+    gap = timedelta(minutes=ordered.gap_minutes or 0)
+    if before and at < before[-1] + gap:
+        return _(
+            "{name}: next dose from {clock} ({gap_minutes} min between doses)."
+        ).format(
+            name=ordered.name,
+            clock=_clock(session, before[-1] + gap + ALMOST_A_MINUTE),
+            gap_minutes=ordered.gap_minutes,
+        )
+    if after and after[0] < at + gap:
+        return _(
+            "{name}: the next dose was given at {clock} "
+            "({gap_minutes} min between doses)."
+        ).format(
+            name=ordered.name,
+            clock=_clock(session, after[0]),
+            gap_minutes=ordered.gap_minutes,
+        )
     if ordered.max_in_24h is None:
         return ""
-    return _too_much(ordered, ordered.max_in_24h, same, at=at)
+    for end in (at, *(moment for moment in after if moment < at + DAY)):
+        refusal = _too_much(ordered, ordered.max_in_24h, same, at=end)
+        if refusal:
+            return refusal
+    return ""
+
+
+def _outside_the_visit() -> str:
+    return _("Medicines are given from check-in to discharge only.")
+
+
+def _clock(session: InfusionSession, moment: datetime) -> str:
+    return f"{moment.astimezone(session.clinic.zone):%H:%M}"
 
 
 def _too_much(
@@ -303,8 +374,8 @@ def _too_much(
     *,
     at: datetime,
 ) -> str:
-    """Why one dose more would pass the most of 24 hours; empty when it would not."""
-    lately = [row for row in same if row.event_time > at - DAY]
+    """Why one dose more would pass the most of the 24 hours that end at a moment."""
+    lately = [row for row in same if at - DAY < row.event_time <= at]
     doses = [_in_unit(row.dose, row.dose_unit, ordered.dose_unit) for row in lately]
     if None in doses:
         return _(

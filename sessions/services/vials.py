@@ -16,6 +16,7 @@ from sessions.rules.quantities import exact, plain, to_decimal, volume_ml
 from sessions.services.acts import Actor, Refused, act
 from sessions.services.assessments import LOT_SERIES, judge_new_lot
 from sessions.services.flags import close_series, keep_judgement
+from sessions.services.headers import refuse_time
 from sessions.services.locks import locked_chart, refuse_backwards
 from sessions.services.recalls import find_recall, recalled_among
 
@@ -88,18 +89,19 @@ def add_vial(
     gtin: str = "",
     event_time: datetime | None = None,
 ) -> Vial:
-    """Record a vial opened for this visit.
+    """Record a vial opened for this visit, now or at `event_time`.
 
     Refuses another product than the order's, an expired vial, a recalled lot, a serial
-    number that was used before, a pack recorded earlier as something else, and before
-    Start more than the dose needs. A new lot in mid-session raises what the clinic's
-    protocol says.
+    number that was used before, a pack recorded earlier as something else, before Start
+    more than the dose needs, and a time before the check-in or in the future. A new lot
+    in mid-session raises what the clinic's protocol says.
     """
     with act("vial.add", by=by, patient=session.patient) as done:
         header = _locked(session, by)
         product = products()[product_key]
         _refuse_unfit(header, product, grams, gtin)
-        _refuse_expired(header, expiry, by.at)
+        refuse_time(header, event_time or by.moment, by=by)
+        _refuse_expired(header, expiry, event_time or by.moment)
         _refuse_recalled(header, product_key, lot)
         _refuse_used(header, serial, gtin, product_key)
         held_before = current_vials(header)

@@ -23,7 +23,7 @@ from sessions.forms.infusions import (
     TapForm,
     WarningsForm,
 )
-from sessions.forms.medicines import GiveForm, WithdrawForm
+from sessions.forms.medicines import GiveForm, GivenEarlierForm, WithdrawForm
 from sessions.forms.patients import WeightForm
 from sessions.forms.vials import VialForm
 from sessions.forms.vitals import VitalsForm, earliest_of
@@ -527,20 +527,23 @@ def _vial_rows(
 def offer_rows(
     request: ClinicRequest, offers: Iterable[Offer], bound: ClinicForm | None
 ) -> list[dict[str, Any]]:
-    """Ordered medicines, each with a fresh key, and what its last press was told."""
+    """Ordered medicines, each with fresh forms, and what its last press was told.
+
+    A time that was typed and refused stays in its form.
+    """
     rows = []
     for offer in offers:
-        name = f"give{offer.ordered.pk}"
-        fault = ""
-        if bound is not None and bound.auto_id == f"{name}_%s":
-            fault = " ".join(str(error) for error in bound.non_field_errors())
-        rows.append(
-            {
-                "offer": offer,
-                "form": GiveForm(**_options(request, name)),
-                "fault": fault,
-            }
-        )
+        now, earlier = f"give{offer.ordered.pk}", f"earlier{offer.ordered.pk}"
+        row: dict[str, Any] = {
+            "offer": offer,
+            "form": GiveForm(**_options(request, now)),
+            "earlier": GivenEarlierForm(**_options(request, earlier)),
+        }
+        if bound is not None and bound.auto_id == f"{now}_%s":
+            row["fault"] = " ".join(str(error) for error in bound.non_field_errors())
+        elif bound is not None and bound.auto_id == f"{earlier}_%s":
+            row["earlier"] = bound
+        rows.append(row)
     return rows
 
 

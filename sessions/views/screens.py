@@ -72,6 +72,7 @@ def screen(request: ClinicRequest, chart: SessionChart, **given: Any) -> dict[st
         Stage.INFUSING,
         Stage.OBSERVING,
     )
+    may_correct = request.user.may("chart") and not session.entered_in_error
     fresh = given.get("fresh_flag")
     step = None if step_held(chart, with_set_now=True) else chart.running.next_rung
     lower = lower_rungs(chart)
@@ -84,6 +85,7 @@ def screen(request: ClinicRequest, chart: SessionChart, **given: Any) -> dict[st
         "now": chart.at,
         "new_key": new_key,
         "may_chart": may_chart,
+        "may_correct": may_correct,
         "may_override": request.user.may("override_hard_stop"),
         "bar": bar(chart),
         "panels": panels,

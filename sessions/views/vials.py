@@ -27,7 +27,12 @@ def add(request: ClinicRequest, pk: int) -> HttpResponse:
     status = save(
         request,
         form,
-        lambda by: vials.add_vial(session=session, by=by, **form.values),
+        lambda by: vials.add_vial(
+            session=session,
+            by=by,
+            event_time=form.cleaned_data["event_time"],
+            **form.values,
+        ),
     )
     return answer(request, session, "vials", form, status)
 

@@ -49,6 +49,37 @@ def test_an_expired_vial_is_refused(morning):
         add(morning, expiry=(NINE - timedelta(days=1)).date())
 
 
+@pytest.mark.in_utc
+@pytest.mark.parametrize(
+    ("opened", "refusal"),
+    [
+        (-1, "before the check-in at 09:00"),
+        (0, ""),
+        (32, ""),
+        (33, "lies in the future"),
+    ],
+)
+def test_a_vial_is_opened_between_the_check_in_and_now(morning, opened, refusal):
+    moment = NINE + timedelta(minutes=opened)
+    if not refusal:
+        assert add(morning, after=30, event_time=moment).event_time == moment
+        return
+    with pytest.raises(Refused, match=refusal) as refused:
+        add(morning, after=30, event_time=moment)
+    assert refused.value.field == "event_time"
+
+
+@pytest.mark.in_utc
+def test_a_vial_opened_before_midnight_of_its_last_day_is_taken_after_it(morning):
+    day = NINE.date()
+    late = (15 * 60 - 5, 15 * 60 + 10)  # five to midnight, and ten past
+
+    with pytest.raises(Refused, match="expired"):
+        add(morning, after=late[1], expiry=day)
+    opened = NINE + timedelta(minutes=late[0])
+    assert add(morning, after=late[1], expiry=day, event_time=opened)
+
+
 def test_another_product_is_refused(morning):
     with pytest.raises(Refused, match="The order is for Privigen"):
         add(morning, product_key="octagam_10")
