@@ -7,9 +7,11 @@ import traceback
 import unicodedata
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
 
 from django.core.signals import got_request_exception
 from django.db import connection, transaction
@@ -29,6 +31,7 @@ STRANGE_FIELDS = (
 
 NOT_KEPT = {
     "submission_key", "version", "confirmed", "csrfmiddlewaretoken", "password",
+    "q",
 }  # fmt: skip
 """What a form carries that is no part of the record."""
 
@@ -106,6 +109,7 @@ class Fuzzer:
             place = re.sub(r"\d+", "N", each.form.action)
             self.by_place.setdefault(place, []).append(each)
         patient = Patient.objects.get(pk=self.world.ids["patient"][-1])
+        self.zone = patient.clinic.zone
         self.plausible = {
             "initials": patient.initials,
             "birth_year": str(patient.birth_date.year),
@@ -239,6 +243,7 @@ class Fuzzer:
         """All that was typed is in the record as it was typed."""
         cells = [cell for _, row in changed for cell in row if cell is not None]
         words = {str(cell) for cell in cells} | set(noted)
+        words |= {f"{moment:%Y-%m-%d %H:%M}" for moment in self._moments(words)}
         joined = "\n".join(words)
         for name, values in sent.data.items():
             control = sent.found.form.controls.get(name)
@@ -252,18 +257,25 @@ class Fuzzer:
                 )
                 if value in control.values and self._stands(typed):
                     continue  # as the page had it: nothing of it is written anew
-                if typed and not _kept(typed, cells, words, joined):
+                if typed and not _kept(typed, cells, words, joined, self.zone):
                     self.unkept[name] += 1
                     if name not in KEPT_OTHERWISE:
                         self.failures.append(
                             f"{name}={value[:80]!r} not in the record: {sent}"
                         )
 
+    def _moments(self, words: set[str]) -> Iterator[datetime]:
+        """The moments among what was written, on the clock of the clinic."""
+        for word in filter(MOMENT.match, words):
+            moment = datetime.fromisoformat(word)
+            yield moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(self.zone)
+
     def _stands(self, typed: str) -> bool:
         """Whether the record held this very text before."""
         return any(typed in row for rows in self.before.values() for row in rows)
 
 
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d")
 KEPT_OTHERWISE = {"identifiers"}
 """Initials and year stand in two columns."""
 
@@ -304,7 +316,9 @@ def changes(before: dict, after: dict) -> list[tuple[str, tuple]]:
     return found
 
 
-def _kept(typed: str, cells: list, words: set[str], joined: str) -> bool:
+def _kept(
+    typed: str, cells: list, words: set[str], joined: str, zone: ZoneInfo
+) -> bool:
     if typed in words or (len(typed) > 3 and typed in joined):
         return True
     try:
@@ -321,7 +335,8 @@ def _kept(typed: str, cells: list, words: set[str], joined: str) -> bool:
             moment = datetime.fromisoformat(typed)
         except ValueError:
             return False
-        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(zone)
         return f"{moment:%Y-%m-%d %H:%M}" in joined
     return False
 

@@ -76,7 +76,7 @@ def _values(value, fields, key=""):
 def zone_words(clinic) -> re.Pattern:
     """What a clinic's clock is called in summer and winter, once or side by side."""
     today = timezone.now().astimezone(clinic.zone)
-    days = (today - timedelta(days=back) for back in (0, 200))
+    days = (today - timedelta(days=back) for back in (0, 90, 180, 270))
     names = {name for day in days for name in re.findall("[A-Za-z]+", f"{day:%Z}")}
     return re.compile(f"(?:{'|'.join(names)})+")
 

@@ -233,7 +233,7 @@ class TestFactors:
             client, "recovery-codes", password=PASSWORD, submission_key=key, follow=True
         ).content.decode()
 
-        assert len(re.findall(r"<code>[a-z2-9-]{19}</code>", shown)) == 10
+        assert len(re.findall(r"<code>[a-z2-9-]{29}</code>", shown)) == 10
         assert not any(code in shown for code in old)
         assert "<code>" not in again
         assert RecoveryCode.objects.count() == 10
