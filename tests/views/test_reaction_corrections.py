@@ -8,6 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from sessions.forms.fields import MomentField
 from sessions.models import (
     InfusionSession,
     Reaction,
@@ -81,6 +82,13 @@ def over(session):
     visit.update(stage="discharged", outcome="completed")
 
 
+def typed(session, moment) -> str:
+    """A moment as somebody in the clinic writes it."""
+    field = MomentField()
+    field.zone = session.clinic.zone
+    return field.as_typed(moment)
+
+
 def test_the_form_shows_what_stands(send, client, running, logged, told):
     page = page_of(client, "reaction-correct", running.pk, logged.pk)
 
@@ -88,7 +96,7 @@ def test_the_form_shows_what_stands(send, client, running, logged, told):
     assert re.search(r'name="r-headache" value="mild"[^>]*checked', page)
     assert page.count("checked") == 2  # and the grade, as worked out
     assert "after coffee" in page
-    assert f'value="{logged.event_time:%Y-%m-%dT%H:%M}"' in page
+    assert f'value="{typed(running, logged.event_time)}"' in page
     assert "Withdraw the outcome: resolved" in page
     assert 'type="password"' not in page
     visit = page_of(client, "infusion-detail", running.pk)
@@ -105,7 +113,7 @@ def test_every_field_is_shown_as_corrected_and_the_first_one_with_why(
         headers,
         r_flushing="moderate",
         grade="severe",
-        onset=f"{onset:%Y-%m-%dT%H:%M}",
+        onset=typed(running, onset),
         note="before coffee",
         correction_reason="mixed up",
     )
@@ -144,7 +152,7 @@ def test_the_report_counts_the_corrected_grade(send, running, logged, admin, sig
         correction_reason="mixed up",
     )
     client = sign_in(admin)
-    days = timezone.now().date()
+    days = running.clinic.day_of(timezone.now())
     asked = {
         "period": "days",
         "first": str(days - timedelta(days=1)),
@@ -175,11 +183,11 @@ def test_what_is_refused_keeps_what_was_typed(send, logged):
     assert "Choose at least one symptom." in answer.content.decode()
 
 
-def test_a_time_left_as_shown_stays_to_the_second(send, logged):
+def test_a_time_left_as_shown_stays_to_the_second(send, running, logged):
     send(
         f"reactions/{logged.pk}/correct/",
         r_flushing="mild",
-        onset=f"{logged.event_time:%Y-%m-%dT%H:%M}",
+        onset=typed(running, logged.event_time),
         correction_reason="mixed up",
     )
 
@@ -246,6 +254,8 @@ def test_after_the_discharge_the_password_signs_each(
     send, client, running, logged, told
 ):
     over(running)
+    address = reverse("reaction-correct", args=[running.pk, logged.pk])
+    assert address in page_of(client, "infusion-detail", running.pk)
     page = page_of(client, "reaction-correct", running.pk, logged.pk)
     assert page.count('type="password"') == 3
     acts = {
