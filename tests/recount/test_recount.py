@@ -17,6 +17,7 @@ from tests.conftest import make_user
 from tests.recount import by_hand
 from tests.recount.many_rows import EVENTFUL_YEAR, PLAIN_YEAR, Maker
 
+pytestmark = pytest.mark.in_utc  # the hand's own SQL knows months of UTC alone
 LATER = datetime(2026, 3, 1, tzinfo=UTC)
 QUESTIONS = list(
     product(
