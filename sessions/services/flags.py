@@ -326,22 +326,6 @@ def take_back_outcome(
     chart.derive()
 
 
-def _take_back(raised: RaisedFlag, verdict: FlagEvent, reason: str, by: Actor) -> None:
-    event = FlagEvent.objects.create(
-        flag=raised.flag,
-        kind=verdict.kind,
-        vitals_id=verdict.vitals_id,
-        reason_code="corrected",
-        reason_text=reason,
-        supersedes=verdict,
-        correction_reason=reason,
-        entered_in_error=True,
-        **by.stamp(),
-    )
-    event.by_name = by.user.name if by.user else ""
-    raised.events.append(event)
-
-
 def take_back_answers(
     chart: SessionChart, old: RateChange, reason: str, by: Actor
 ) -> None:
@@ -351,23 +335,27 @@ def take_back_answers(
     """
     for raised in chart.flags:
         answer = raised.answer
-        if answer is None or answer.rate_change_id != old.pk:
-            continue
-        event = FlagEvent.objects.create(
-            flag=raised.flag,
-            kind=answer.kind,
-            action=answer.action,
-            rate_change=old,
-            reason_code="corrected",
-            reason_text=reason,
-            supersedes=answer,
-            correction_reason=reason,
-            entered_in_error=True,
-            **by.stamp(),
-        )
-        event.by_name = by.user.name if by.user else ""
-        raised.events.append(event)
+        if answer is not None and answer.rate_change_id == old.pk:
+            _take_back(raised, answer, reason, by)
     chart.derive()
+
+
+def _take_back(raised: RaisedFlag, said: FlagEvent, reason: str, by: Actor) -> None:
+    event = FlagEvent.objects.create(
+        flag=raised.flag,
+        kind=said.kind,
+        action=said.action,
+        rate_change_id=said.rate_change_id,
+        vitals_id=said.vitals_id,
+        reason_code="corrected",
+        reason_text=reason,
+        supersedes=said,
+        correction_reason=reason,
+        entered_in_error=True,
+        **by.stamp(),
+    )
+    event.by_name = by.user.name if by.user else ""
+    raised.events.append(event)
 
 
 def close_series(chart: SessionChart, series: str, reason: str, by: Actor) -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from sessions.models import AuditEntry, Outcome, Signature, Stage, VitalSigns
+from sessions.models import AuditEntry, Flag, Outcome, Signature, Stage, VitalSigns
 from sessions.services import finish
 from sessions.services.vitals import correct_vitals, record_vitals
 from tests.conftest import PASSWORD
@@ -210,6 +210,7 @@ class TestRecord:
         )
         address = reverse(name, args=[observing.visit.pk, made.vitals.pk])
         page = reverse("vitals-correct", args=[observing.visit.pk, made.vitals.pk])
+        visit = text(http.get(url("infusion-detail", observing)))
         asked = http.get(page).context
         first = asked["form"].initial
         typed = {n: v for n, v in first.items() if v not in (None, "", False)}
@@ -221,6 +222,9 @@ class TestRecord:
         kept = VitalSigns.objects.filter(supersedes=made.vitals).exists()
         right = http.post(address, data | {"password": PASSWORD})
 
+        assert page in visit
+        for change in observing.visit.ratechanges.all():
+            assert reverse("rate-correct", args=[change.session_id, change.pk]) in visit
         assert {"password"} <= set(asked["form"].fields) & set(asked["withdraw"].fields)
         assert (missing.status_code, wrong.status_code) == (422, 422)
         assert "not your password" in words(wrong)
@@ -233,6 +237,33 @@ class TestRecord:
         record = words(http.get(url("infusion-record", observing)))
         assert "CORRECTED" in record
         assert "I correct this signed record" in record
+
+    def test_a_flag_that_a_late_correction_raised_is_answered_on_the_page(
+        self, http, observing
+    ):
+        made = record_vitals(
+            session=observing.visit,
+            reading=visits.READING,
+            by=observing.by(after=70),
+        )
+        http.post(
+            url("infusion-discharge", observing),
+            TestDischarge.data | {"reason_code": "patient"},
+        )
+        address = reverse("vitals-correct", args=[observing.visit.pk, made.vitals.pk])
+        first = http.get(address).context["form"].initial
+        typed = {n: v for n, v in first.items() if v not in (None, "", False)}
+        why = {"correction_reason": "read off the strip", "password": PASSWORD}
+        http.post(address, typed | {"systolic_mmhg": "96"} | why)
+        flag = Flag.objects.get(session=observing.visit)
+
+        page = text(http.get(url("infusion-detail", observing)))
+        answer = reverse("flag-answer", args=[observing.visit.pk, flag.pk])
+        assert answer in page
+        done = http.post(answer, {"action": "observe"})
+
+        assert done.status_code in (200, 302)
+        assert not Flag.objects.filter(session=observing.visit).open().exists()
 
     def test_a_correction_before_the_discharge_asks_for_no_password(
         self, http, observing
