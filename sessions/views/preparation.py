@@ -75,7 +75,7 @@ def show(request: ClinicRequest, pk: int) -> HttpResponse:
     session = session_in_reach(request, pk)
     if session.stage == Stage.PLANNED and request.user.may("chart"):
         return redirect("infusion-check-in", pk)
-    if session.stage not in infusions.BEFORE_START:
+    if session.stage not in (Stage.PLANNED, *infusions.BEFORE_START):
         return redirect("infusion-detail", pk)
     view_of("session.view", by=actor(request), subject=session, patient=session.patient)
     return _page(request, session, {})

@@ -162,17 +162,35 @@ def targets(address: Address) -> list[str]:
 
 @dataclass
 class Looked:
-    """What was seen on the walk, the forms on it by their shape, and what is alive."""
+    """What was seen on the walk, the forms on it by their shape, and what is alive.
+
+    `leads` says where a role was sent to instead.
+    """
 
     seen: set[tuple[str, str]] = field(default_factory=set)
+    leads: dict[tuple[str, str], str] = field(default_factory=dict)
     forms: dict[tuple, tuple[pages.PageForm, str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def circles(self) -> list[tuple[str, str]]:
+        """From where a role is sent round for ever."""
+        found = []
+        for url, role in self.leads:
+            passed, place = set(), url
+            while place not in passed and (place, role) in self.leads:
+                passed.add(place)
+                place = self.leads[place, role]
+            found += [(url, role)] * (place in passed)
+        return found
 
 
 def look(made: world.World) -> Looked:
     """Look at every page and into every file."""
     looked = Looked()
     for url, role, answer in walk(made):
+        if answer.status_code in (301, 302, 303):
+            looked.leads[url, role] = answer.url
         if answer.status_code >= 300:
             continue
         looked.seen.add((url, role))
@@ -287,6 +305,7 @@ def test_no_canary_in_the_record_or_in_a_form_runs_anywhere(made):
     assert len(written) > 40
     assert len(looked.forms) > 80
     assert not found, "\n".join(dict.fromkeys(found))
+    assert looked.circles == []
     visit, order = made.ids["session"][0], made.ids["order"][0]
     assert looked.seen >= {
         (reverse("infusion-record-pdf", args=[visit]), "nurse"),
@@ -322,3 +341,5 @@ def test_the_walk_would_notice_one_that_is_alive():
     assert len(canaries.alive(read.elements, read.scripts)) >= 2
     assert canaries.alive(pages.read(canaries.SHORTEST).elements, [])
     assert formulas("a,=1+1\n") == ["=1+1"]
+    ways = {("/a", "nurse"): "/b", ("/b", "nurse"): "/a", ("/c", "nurse"): "/d"}
+    assert Looked(leads=ways).circles == [("/a", "nurse"), ("/b", "nurse")]

@@ -289,6 +289,7 @@ def test_no_canary_runs_in_a_browser(desk, made, live_server, turn):  # noqa: F8
             page.goto(url)
             found += [url] * (page.locator("[hostile], hostile").count() > 0)
             opened.add((address.name, role))
+    Violation.objects.filter(count=0).delete()  # made up, and full of canaries
     assert not found
     for name in ("infusion-detail", "order-detail"):
         assert {role for shown, role in opened if shown == name} == WHO_SEE_PATIENTS

@@ -213,6 +213,21 @@ def test_a_planned_visit_is_checked_in_first(http, morning):
     assert response.url == reverse("infusion-check-in", args=[planned.pk])
 
 
+def test_a_planned_visit_is_shown_to_who_charts_nothing(sign_in, morning):
+    planned = visits.plan_session(
+        order=morning.order,
+        scheduled_at=morning.at + timedelta(days=28),
+        by=morning.by(morning.charge_nurse),
+    )
+
+    for user in (morning.prescriber, morning.pharmacist):
+        page = sign_in(user).get(
+            reverse("infusion-detail", args=[planned.pk]), follow=True
+        )
+        assert page.status_code == 200
+        assert "Prepare, chair –" in page.content.decode()
+
+
 def test_a_mismatch_says_stop_and_saves_nothing(http, morning):
     response = http.post(
         url("infusion-identity", morning), {"identifiers": "OA 1978"}, headers=HX
