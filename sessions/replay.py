@@ -248,10 +248,8 @@ def _others(session: InfusionSession) -> Iterator[Event]:
             words = _("Outcome withdrawn: %(what)s")
         yield _event(row, words % {"what": what}, is_late=row.entered_in_error)
     for row in GivenMedicine.objects.filter(session=session):
-        words, dose = (
-            _("Given: %(what)s"),
-            f"{row.name} {plain(row.dose)} {row.dose_unit}",
-        )
+        words = _("Given: %(what)s")
+        dose = f"{row.name} {plain(row.dose)} {row.dose_unit}"
         if row.entered_in_error:
             words = _("Dose taken back: %(what)s")
         yield _event(row, words % {"what": dose}, is_late=row.entered_in_error)

@@ -129,17 +129,19 @@ def require_stage(header: InfusionSession, stages: Sequence[Stage]) -> None:
         )
 
 
-def refuse_time(header: InfusionSession, at: datetime, *, by: Actor) -> None:
-    """Refuse a moment at which nothing of this visit can have happened.
+def refuse_time(header: InfusionSession, typed: datetime | None, *, by: Actor) -> None:
+    """Refuse a typed moment at which nothing of this visit can have happened.
 
     Before the check-in, or later than the clinic's minutes from now (SAFETY 3). A typed
-    time has no seconds, so the minute of the check-in counts as a whole.
+    time has no seconds, so the minute of the check-in counts as a whole. None is now.
     """
-    if at > by.at + timedelta(minutes=header.clinic.future_minutes):
+    if typed is None:
+        return
+    if typed > by.at + timedelta(minutes=header.clinic.future_minutes):
         raise Refused("This time lies in the future.", field="event_time")
     seated = StageChange.objects.filter(session=header, to_stage=Stage.CHECKED_IN)
     for moment in seated.values_list("event_time", flat=True):
-        if at < moment.replace(second=0, microsecond=0):
+        if typed < moment.replace(second=0, microsecond=0):
             raise Refused(
                 "This time lies before the check-in at {clock}.",
                 clock=f"{moment.astimezone(header.clinic.zone):%H:%M}",

@@ -126,7 +126,7 @@ def append_given(
     at = event_time or by.moment
     if header.entered_in_error or header.stage not in IN_A_CHAIR:
         raise Refused(_outside_the_visit)
-    refuse_time(header, at, by=by)
+    refuse_time(header, event_time, by=by)
     version = header.order_version
     if version is None or ordered.order_version_id != version.pk:
         raise Refused("This medicine is not part of the order in force. Look again.")

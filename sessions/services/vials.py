@@ -100,7 +100,7 @@ def add_vial(
         header = _locked(session, by)
         product = products()[product_key]
         _refuse_unfit(header, product, grams, gtin)
-        refuse_time(header, event_time or by.moment, by=by)
+        refuse_time(header, event_time, by=by)
         _refuse_expired(header, expiry, event_time or by.moment)
         _refuse_recalled(header, product_key, lot)
         _refuse_used(header, serial, gtin, product_key)

@@ -8,6 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from sessions.forms.fields import MomentField
 from sessions.models import GivenMedicine, Signature, Vial
 from sessions.services import finish, medicines
 from tests.conftest import PASSWORD
@@ -52,9 +53,10 @@ def words(response) -> str:
 
 
 def typed(morning: Morning, moment: datetime) -> str:
-    """A moment as the browser's box sends it."""
-    local = moment.astimezone(morning.visit.clinic.zone)
-    return f"{local:%Y-%m-%dT%H:%M}"
+    """A moment as somebody in the clinic writes it."""
+    field = MomentField()
+    field.zone = morning.visit.clinic.zone
+    return field.as_typed(moment)
 
 
 def ordered(morning: Morning, purpose: str) -> int:
