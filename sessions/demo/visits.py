@@ -136,6 +136,7 @@ def prepare(
         by=world.by(nurse, at),
     )
     earliest = at
+    session.refresh_from_db(fields=["stage"])
     for offer in medicines.offers(session, at=at):
         if offer.due and not offer.refusal:
             given = medicines.give(
