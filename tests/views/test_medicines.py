@@ -2,17 +2,17 @@
 
 import re
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from sessions.forms.fields import MomentField
 from sessions.models import GivenMedicine, Signature, Vial
 from sessions.services import finish, medicines
 from tests.conftest import PASSWORD
 from tests.factories import visits
+from tests.factories.moments import typed
 from tests.factories.visits import Morning
 
 TOLD = r"(\d\d:\d\d|Given:) Acetaminophen 650"
@@ -52,13 +52,6 @@ def words(response) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", text(response)).split())
 
 
-def typed(morning: Morning, moment: datetime) -> str:
-    """A moment as somebody in the clinic writes it."""
-    field = MomentField()
-    field.zone = morning.visit.clinic.zone
-    return field.as_typed(moment)
-
-
 def ordered(morning: Morning, purpose: str) -> int:
     return morning.order.current.medicines.get(purpose=purpose).pk
 
@@ -80,7 +73,7 @@ class TestGivenEarlier:
         shown = http.get(url(page, morning))
         given = http.post(
             url("medicine-give", morning, ordered(morning, purpose)),
-            {"event_time": typed(morning, earlier)},
+            {"event_time": typed(morning.visit.clinic, earlier)},
             headers=HX,
         )
 
@@ -107,7 +100,7 @@ class TestGivenEarlier:
         purpose = "as_needed" if started else "before"
         if started:
             morning.started()
-        box = typed(morning, morning.at - timedelta(minutes=2))
+        box = typed(morning.visit.clinic, morning.at - timedelta(minutes=2))
         address = url("medicine-give", morning, ordered(morning, purpose))
 
         refused = http.post(address, {"event_time": box}, headers=headers)
@@ -130,7 +123,11 @@ class TestGivenEarlier:
         assert "Given then: Acetaminophen" in page
         refused = http.post(
             url("medicine-give", morning, row.ordered_id),
-            {"event_time": typed(morning, morning.at + timedelta(minutes=20))},
+            {
+                "event_time": typed(
+                    morning.visit.clinic, morning.at + timedelta(minutes=20)
+                )
+            },
         )
         assert "the next dose was given at" in words(refused)
 
@@ -150,11 +147,13 @@ class TestGivenEarlier:
             "expiry": f"{morning.at + timedelta(days=400):%Y-%m-%d}",
         }
         address = url("vial-add", morning)
-        before = typed(morning, morning.at - timedelta(minutes=2))
+        before = typed(morning.visit.clinic, morning.at - timedelta(minutes=2))
 
         refused = http.post(address, vial | {"event_time": before}, headers=HX)
         taken = http.post(
-            address, vial | {"event_time": typed(morning, earlier)}, headers=HX
+            address,
+            vial | {"event_time": typed(morning.visit.clinic, earlier)},
+            headers=HX,
         )
 
         assert refused.status_code == 422

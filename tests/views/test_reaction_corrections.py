@@ -8,7 +8,6 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from sessions.forms.fields import MomentField
 from sessions.models import (
     InfusionSession,
     Reaction,
@@ -18,7 +17,7 @@ from sessions.models import (
 from sessions.services.reactions import record_outcome, record_reaction
 from tests.conftest import PASSWORD
 from tests.factories.infusions import by, make_running
-from tests.factories.moments import ago
+from tests.factories.moments import ago, typed
 from tests.factories.rates import make_rate
 from tests.factories.reactions import make_vial
 from tests.factories.vitals import make_vitals
@@ -82,13 +81,6 @@ def over(session):
     visit.update(stage="discharged", outcome="completed")
 
 
-def typed(session, moment) -> str:
-    """A moment as somebody in the clinic writes it."""
-    field = MomentField()
-    field.zone = session.clinic.zone
-    return field.as_typed(moment)
-
-
 def test_the_form_shows_what_stands(send, client, running, logged, told):
     page = page_of(client, "reaction-correct", running.pk, logged.pk)
 
@@ -96,7 +88,7 @@ def test_the_form_shows_what_stands(send, client, running, logged, told):
     assert re.search(r'name="r-headache" value="mild"[^>]*checked', page)
     assert page.count("checked") == 2  # and the grade, as worked out
     assert "after coffee" in page
-    assert f'value="{typed(running, logged.event_time)}"' in page
+    assert f'value="{typed(running.clinic, logged.event_time)}"' in page
     assert "Withdraw the outcome: resolved" in page
     assert 'type="password"' not in page
     visit = page_of(client, "infusion-detail", running.pk)
@@ -113,7 +105,7 @@ def test_every_field_is_shown_as_corrected_and_the_first_one_with_why(
         headers,
         r_flushing="moderate",
         grade="severe",
-        onset=typed(running, onset),
+        onset=typed(running.clinic, onset),
         note="before coffee",
         correction_reason="mixed up",
     )
@@ -187,7 +179,7 @@ def test_a_time_left_as_shown_stays_to_the_second(send, running, logged):
     send(
         f"reactions/{logged.pk}/correct/",
         r_flushing="mild",
-        onset=typed(running, logged.event_time),
+        onset=typed(running.clinic, logged.event_time),
         correction_reason="mixed up",
     )
 
