@@ -200,7 +200,7 @@ def test_two_quick_taps_in_one_place_are_both_done_and_both_shown(
     page.watch.may_miss_a_place = True
     page.goto(f"/infusions/{morning.visit.pk}/prepare/")
 
-    buttons = page.locator("#pre-premedication button[type=submit]")
+    buttons = page.locator("#pre-premedication button", has_text="Given now")
     buttons.evaluate_all("(all) => all.forEach((button) => button.click())")
 
     given = page.locator("#pre-premedication .got", has_text="given")
