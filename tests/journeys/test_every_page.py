@@ -116,7 +116,11 @@ class Desks:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_page_is_for_every_eye(desk, made, part):
+@pytest.mark.parametrize(
+    "every_stage", [False, pytest.param(True, marks=pytest.mark.soak)]
+)
+def test_every_page_is_for_every_eye(desk, made, part, every_stage):
+    """In every size; further stages of one page in one size, but in the long form."""
     desks, found, waiting, count = Desks(desk, made.users), [], set(), 0
     seen, met = set(), set()
     for name, role, url in addresses_of(made, part):
@@ -130,8 +134,10 @@ def test_every_page_is_for_every_eye(desk, made, part):
         if status == 0 or not page.locator("html[lang]").count():
             continue  # a file, a drawing, or a part of a page that htmx asks for
         count += 1
-        faults = eyes.in_every_size(page)
-        if (name, role) not in met:  # one stage of a page is enough for these
+        first = (name, role) not in met
+        look = eyes.in_every_size if first or every_stage else eyes.in_both_themes
+        faults = look(page)
+        if first:  # one stage of a page is enough for these
             faults += eyes.in_forced_colours(page) + eyes.narrow(page)
         met.add((name, role))
         found += [f"{url} for {role}: {fault}" for fault in faults]
